@@ -11,8 +11,9 @@ from mpserver.typing import TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 
-#: So many come in when they are asked for the first time.
-FEW = 256
+#: So many come in when they are asked for the first time. There may be dozens of interpreters, with some memories each:
+#: who asks once for what is nowhere must not fill them.
+FEW = 32
 #: How many of those that came once are known. Each takes two bytes.
 MARKS = 8192
 #: One of them takes this part of the room at most.

@@ -283,7 +283,10 @@ class Blocks:
             if end > limits.field_size or not is_authority(host):
                 return None
             block = like.of_host(tail, host)
-            if len(self._kept) < _KEPT and len(tail) <= _LONGEST_KEPT:
+            if (
+                len(self._kept) < _KEPT and len(tail) <= _LONGEST_KEPT
+                and (len(self._kept) < _FEW or self._comings.again(tail))
+            ):  # fmt: skip
                 self._kept[tail] = block
         return block
 

@@ -659,6 +659,21 @@ def test_blocks_that_come_once_push_nothing_out(first: bytes, reads: list[bytes]
     assert len(blocks) < 100
 
 
+def test_hosts_that_come_once_are_not_kept() -> None:
+    blocks = Blocks()
+
+    def ask(host: bytes) -> None:
+        assert parse_head(b"GET /a HTTP/1.1\r\nHost: " + host + b"\r\nX: y\r\n\r\n", LIMITS, None, blocks)
+
+    for number in range(1000):
+        ask(b"once%d" % number)
+    few = len(blocks)
+    assert few < 30
+    for host in (b"again", b"again", b"again"):
+        ask(host)
+    assert len(blocks) == few + 1
+
+
 def read_again(fields: bytes, blocks: Blocks) -> Head | None:
     """A head with these fields and a host, twice: what is kept must not differ."""
     data = GET + fields + b"\r\n"
