@@ -6,6 +6,7 @@ It takes 20 minutes for each MPM, or MPSERVER_ENDURANCE seconds (tools/test --lo
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import random
@@ -44,9 +45,9 @@ OF_EACH = 40 << 20
 #: How many more descriptors there may be then: for each interpreter that has begun, with its process, zygote and files;
 #: and of parts that are made once. (Where a connection in a hundred left one, they would be many more.)
 EACH, ONCE = 40, 60
-#: How often each interpreter is asked for everything before: it loads the code of what it has not met yet, once
-#: (docs/limits.md), and each worker has an interpreter of each name.
-ROUNDS = 3
+#: For so many seconds at most each interpreter of each worker is asked for everything before: it loads the code of what
+#: it has not met yet, and plans that, once (docs/limits.md).
+MEETING = 600.0
 #: The longest request, in bytes.
 LONGEST = 60_000
 #: How long a client waits for an answer, in seconds: many requests have none, for they are not whole.
@@ -139,11 +140,14 @@ ProxyPass /behind/ http://127.0.0.1:${PORT}/
 )
 
 APP = """
+import os
+
 from mod_python import apache, Cookie, Session, util
 
 
 def say(req, text):
     req.content_type = "text/plain"
+    req.headers_out["X-Process"] = str(os.getpid())
     req.write(text, 0)
     return apache.OK
 
@@ -177,7 +181,7 @@ def upload(req):
 
 def application(environ, start_response):
     body = environ["wsgi.input"].read()
-    start_response("200 OK", [("Content-Type", "text/plain")])
+    start_response("200 OK", [("Content-Type", "text/plain"), ("X-Process", str(os.getpid()))])
     return [b"%d bytes" % len(body)]
 """
 
@@ -235,6 +239,8 @@ def corpus() -> list[bytes]:
 
 
 CORPUS = corpus()
+#: What tells which process answers, for each name of an interpreter.
+TELLING = ("/wsgi?x", *(path for path in PATHS if path.startswith(("/handler-", "/session-", "/form-", "/upload-"))))
 WORDS = (
     b"\r\n",
     b"\r\n\r\n",
@@ -311,35 +317,77 @@ class Client(threading.Thread):
         return answer
 
 
-def everything() -> list[bytes]:
-    """Each request of the corpus behind one whose interpreter keeps its connection, and so looks at both."""
-    paths = [path for path in PATHS if "?" in path]
-    firsts = [f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() for path in paths]
-    return [first + request for first in firsts for request in CORPUS]
+def closing(request: bytes) -> bytes:
+    """A request of the corpus after whose answer the server closes the connection."""
+    line, _, rest = request.partition(b"\r\n")
+    return line + b"\r\nConnection: close\r\n" + rest
 
 
-def meet_everything(server: Server, port: int) -> None:
-    """Have each interpreter load what it loads late, as far as whole requests lead there."""
-    left = everything() * ROUNDS
-    random.Random(0).shuffle(left)
+class Meeting:
+    """Has each interpreter of each worker look at each request of the corpus, with TLS and without.
 
-    def ask(client: Client) -> None:
-        while True:
-            try:
-                request = left.pop()  # (atomic)
-            except IndexError:
+    An interpreter keeps the connections of its requests, and looks at what comes next on them. So a request to it comes
+    first; its answer tells the process. What comes second is what that interpreter has not seen yet.
+    """
+
+    def __init__(self, server: Server, tls: tuple[int, ssl.SSLContext]) -> None:
+        self.server, self.tls = server, tls
+        self.left: dict[tuple[str, bool], dict[bytes, list[bytes]]] = {
+            (path, encrypted): {} for path in TELLING for encrypted in (False, True)
+        }
+        self.gate = threading.Lock()
+        self.until = time.monotonic() + MEETING
+
+    def unmet(self) -> dict[str, int]:
+        """How many processes, and how many requests to those that are known, are missing, by where they are."""
+        found = {}
+        for (path, encrypted), processes in self.left.items():
+            missing = len(CORPUS) * (WORKERS - len(processes)) + sum(map(len, processes.values()))
+            if missing:
+                found[f"{path}{' over TLS' * encrypted}"] = missing
+        return found
+
+    def run(self) -> None:
+        """Do it, by `CLIENTS` threads."""
+        threads = [threading.Thread(target=self._ask, args=(random.Random(number),)) for number in range(CLIENTS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not self.unmet(), f"not all interpreters were met in {MEETING:g} s: {self.unmet()}"
+
+    def _ask(self, chance: random.Random) -> None:
+        while time.monotonic() < self.until:
+            with self.gate:
+                places = [place for place, known in self.left.items() if len(known) < WORKERS or any(known.values())]
+            if not places:
                 return
-            with contextlib.suppress(OSError):
-                client.ask(request, False)
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self._meet(chance.choice(places))
 
-    threads = [
-        threading.Thread(target=ask, args=(Client(server, (port, trusting()), number, threading.Event()),))
-        for number in range(CLIENTS)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    def _meet(self, place: tuple[str, bool]) -> None:
+        path, encrypted = place
+        with contextlib.ExitStack() as open_ones:
+            port = self.tls[0] if encrypted else self.server.port
+            sock = open_ones.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE))
+            if encrypted:
+                sock = open_ones.enter_context(self.tls[1].wrap_socket(sock))
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            answer = http.client.HTTPResponse(sock)
+            answer.begin()
+            answer.read()
+            process = (answer.getheader("X-Process") or "").encode()
+            if not process or answer.will_close:
+                return
+            with self.gate:
+                left = self.left[place].setdefault(process, list(CORPUS))
+                if not left:
+                    return
+                request = left.pop()
+            sock.settimeout(2 * PATIENCE)
+            sock.sendall(closing(request))
+            while sock.recv(65536):
+                pass
 
 
 def trusting() -> ssl.SSLContext:
@@ -444,7 +492,7 @@ def test_nothing_dies_fails_or_grows(start_server: StartServer, authority: Autho
         (server.root / "run" / "sessions").mkdir(mode=0o700)
         wait_for(lambda: len(server.workers()) == WORKERS, "the workers")
         warm = time.monotonic() + LONG * WARM
-        meet_everything(server, tls.port)
+        Meeting(server, (tls.port, trusting())).run()
         with clients(server, tls.port) as running:
             warm_up(server, warm)
         told = running
