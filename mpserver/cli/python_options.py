@@ -11,7 +11,8 @@ from mpserver.config.tree import Node
 #: What begins the names of mod_python's own options, in lower case.
 _OURS = "mod_python."
 _SESSION_TYPE = "mod_python.session.session_type"
-_DIRECTORIES = tuple(f"mod_python.{kind}.database_directory" for kind in ("dbm_session", "file_session", "session"))
+#: The options that name a folder of sessions.
+DIRECTORIES = tuple(f"mod_python.{kind}.database_directory" for kind in ("dbm_session", "file_session", "session"))
 #: The classes of sessions.
 TYPES = ("FileSession", "DbmSession", "MemorySession", "RedisSession")
 
@@ -71,5 +72,5 @@ def _directory(value: str, root: str) -> str:
 
 _LOOKS: Mapping[str, Callable[[str, str], str]] = {
     _SESSION_TYPE: _type,
-    **dict.fromkeys(_DIRECTORIES, _directory),
+    **dict.fromkeys(DIRECTORIES, _directory),
 }

@@ -18,7 +18,7 @@ import stat
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from mpserver.cli import python_paths
+from mpserver.cli import python_options, python_paths
 from mpserver.errors import ConfigError, StartError
 from mpserver.modules import core, python, unixd
 from mpserver.modules.python.environment import ENVIRONMENT, PYTHON, USER, Environment
@@ -32,20 +32,24 @@ if TYPE_CHECKING:
     from mpserver.config.configuration import Configuration
     from mpserver.config.server import Server
     from mpserver.config.settings import Conf
+    from mpserver.config.tree import Tree
 
 #: What every interpreter imports: the server's packages, and the libraries that these use there.
 PACKAGES = ("mpserver", "mod_python", "multipart")
 
 #: What a look finds: the hindering file or folder, and what can't be done with it; "" for nothing.
 Hindrance = tuple[str, str]
-ENTER, LIST, READ, EXECUTE = "enter", "list", "read", "execute"
+ENTER, LIST, READ, EXECUTE, WRITE = "enter", "list", "read", "execute", "write to"
+
+#: Directives that name a file of users or groups, in lower case.
+_USERS = ("authuserfile", "authgroupfile")
 
 
 class Needed(NamedTuple):
     """A path that an account needs.
 
-    ``what`` names it, with the directive that does. ``hard``: without it there is a fault. ``file`` and ``line`` tell
-    where the configuration says so, where that is known.
+    ``what`` names it, with the directive that does. ``hard``: without it there is a fault. ``writes``: it is a folder
+    that the account makes files in. ``file`` and ``line`` tell where the configuration says so, where that is known.
     """
 
     identity: Account
@@ -54,6 +58,7 @@ class Needed(NamedTuple):
     hard: bool = True
     file: str | None = None
     line: int = 0
+    writes: bool = False
 
 
 def check(configuration: Configuration, by_name: dict[str, Environment]) -> tuple[list[ConfigError], list[str]]:
@@ -70,7 +75,7 @@ def check(configuration: Configuration, by_name: dict[str, Environment]) -> tupl
     faults: list[ConfigError] = []
     warnings: list[str] = []
     for identity, its in wanted.items():
-        for needed, (where, verb) in zip(its.values(), _look_as(identity, list(its)), strict=True):
+        for needed, (where, verb) in zip(its.values(), _look_as(identity, list(its.values())), strict=True):
             if not verb:
                 continue
             text = _told(needed, where, verb)
@@ -94,6 +99,8 @@ def _needed(configuration: Configuration, by_name: dict[str, Environment]) -> It
         yield from (Needed(identity, path, what) for path, what in _everywhere())
     if not limited:
         return
+    if main.uid:
+        yield from _of_tree(configuration.tree, configuration.root, main)
     seen: set[int] = set()
     for server in (configuration.main, *configuration.hosts):
         if main.uid and core.DOCUMENT_ROOT in server.conf:
@@ -103,6 +110,19 @@ def _needed(configuration: Configuration, by_name: dict[str, Environment]) -> It
             seen.add(id(server.sections))
             for conf in scopes(server):
                 yield from (needed for needed in _of_scope(server, conf, accounts, main) if needed.identity.uid)
+
+
+def _of_tree(tree: Tree, root: str, main: Account) -> Iterator[Needed]:
+    """Files of users, and folders of sessions, wherever they are named; what is not there is told elsewhere."""
+    for node in tree:
+        name = node.name.lower()
+        if name in _USERS and node.args:
+            path = os.path.join(root, node.args[0])
+            yield Needed(main, path, f"{node.name} {node.args[0]}", False, node.file, node.line)
+        elif name == "pythonoption" and len(node.args) > 1 and node.args[0].lower() in python_options.DIRECTORIES:
+            path = os.path.join(root, node.args[1])
+            yield Needed(main, path, f"{node.name} {' '.join(node.args)}", False, node.file, node.line, True)
+        yield from _of_tree(node.children or (), root, main)
 
 
 def _runner(configuration: Configuration) -> Account | None:
@@ -163,31 +183,31 @@ def _entries(path: str | None) -> Iterator[str]:
 # ---- looking
 
 
-def _look_as(identity: Account, paths: list[str]) -> list[Hindrance]:
+def _look_as(identity: Account, wanted: list[Needed]) -> list[Hindrance]:
     """What hinders an account at each path."""
     if os.geteuid():
-        return [hindrance(path) for path in paths]
+        return [hindrance(one.path, one.writes) for one in wanted]
     reader, writer = os.pipe2(os.O_CLOEXEC)
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
     pid = -1
     try:
         pid = os.fork()
         if pid == 0:
-            _be(identity, paths, writer)
+            _be(identity, wanted, writer)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         os.close(writer)
     with open(reader, "rb") as file:
         data = file.read()
     os.waitpid(pid, 0)
-    return marshal.loads(data) if data else [("", "")] * len(paths)  # noqa: S302 - a child that we forked says it
+    return marshal.loads(data) if data else [("", "")] * len(wanted)  # noqa: S302 - a child that we forked says it
 
 
-def _be(identity: Account, paths: list[str], writer: int) -> NoReturn:
+def _be(identity: Account, wanted: list[Needed], writer: int) -> NoReturn:
     """The child's life: look, and tell. Nothing of the parent's is run or cleaned up."""
     try:
         assume(identity)
-        data = marshal.dumps([hindrance(path) for path in paths])
+        data = marshal.dumps([hindrance(one.path, one.writes) for one in wanted])
         with open(writer, "wb") as file:
             file.write(data)
     except (StartError, OSError):
@@ -196,7 +216,7 @@ def _be(identity: Account, paths: list[str], writer: int) -> NoReturn:
         os._exit(0)
 
 
-def hindrance(path: str) -> Hindrance:
+def hindrance(path: str, writes: bool = False) -> Hindrance:
     """What keeps this process from a file or folder: the first that it can't use, and how it would have to.
 
     What is not there hinders nobody here: who needs it says so.
@@ -212,7 +232,8 @@ def hindrance(path: str) -> Hindrance:
     except OSError:
         return "", ""
     file_rights = ((os.X_OK, EXECUTE),) if mode & 0o111 else ((os.R_OK, READ),)
-    rights = ((os.X_OK, ENTER), (os.R_OK, LIST)) if stat.S_ISDIR(mode) else file_rights
+    folder_rights = ((os.X_OK, ENTER), (os.W_OK, WRITE) if writes else (os.R_OK, LIST))
+    rights = folder_rights if stat.S_ISDIR(mode) else file_rights
     return next(((real, verb) for right, verb in rights if not os.access(real, right)), ("", ""))
 
 
@@ -222,5 +243,10 @@ def _told(needed: Needed, where: str, verb: str) -> str:
     return (
         f"{needed.what}: the account {needed.identity.name}, which will run, can't {verb} the {kind} {where} "
         f"(mode {stat.S_IMODE(found.st_mode):04o}, of {name_of(found.st_uid)}): give it that right, or use an account "
-        "that has it"
+        f"that has it{_place(needed)}"
     )
+
+
+def _place(needed: Needed) -> str:
+    """Where a warning's directive stands; that of a fault is told with it."""
+    return "" if needed.hard or needed.file is None else f" (line {needed.line} of {needed.file})"

@@ -135,6 +135,35 @@ def test_what_is_a_fault_only_when_used_is_a_warning(open_folder: Path, readable
     assert f"Warning: PythonPath: there is no {locked}/lib" in done.stderr
 
 
+@needs_root
+def test_files_of_users_and_folders_of_sessions(open_folder: Path, readable_python: None) -> None:
+    """What root has made by the pages of the manual is not yet the server's to use."""
+    conf = """
+    <Location />
+        PythonOption mod_python.session.database_directory ${ROOT}/sessions
+        AuthUserFile "${ROOT}/users"
+        AuthGroupFile "${ROOT}/groups"
+    </Location>
+    """
+    server = site(open_folder, conf)
+    (server.root / "sessions").mkdir(0o755)
+    for name, mode in (("users", 0o640), ("groups", 0o644)):
+        (server.root / name).touch()
+        (server.root / name).chmod(mode)
+    as_account(server)
+    done = server.command("-t")
+    assert "Syntax OK" in done.stderr
+    told = "the account nobody, which will run, can't"
+    assert f"Warning: AuthUserFile {server.root}/users: {told} read the file {server.root}/users" in done.stderr
+    assert (
+        f"database_directory {server.root}/sessions: {told} write to the folder {server.root}/sessions" in done.stderr
+    )
+    assert "groups" not in done.stderr
+    shutil.chown(server.root / "sessions", "nobody")
+    shutil.chown(server.root / "users", "nobody")
+    assert "Warning" not in server.command("-t").stderr
+
+
 def test_an_ordinary_account_looks_itself(open_folder: Path, readable_python: None) -> None:
     server = site(open_folder, SITES["handler"][0])
     account = "nobody" if ROOT else getpass.getuser()
