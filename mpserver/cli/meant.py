@@ -15,7 +15,7 @@ from mpserver.cli import python_options, python_paths, unreached
 from mpserver.config.configuration import Configuration
 from mpserver.config.host_names import normal_host
 from mpserver.config.tree import Node, Tree
-from mpserver.modules import core, networks
+from mpserver.modules import core, networks, ssl
 from mpserver.modules.all import TABLE
 from mpserver.modules.hooks import ANY_HANDLER, PROXY_PREFIX
 from mpserver.modules.ssl import profiles
@@ -39,8 +39,8 @@ def warnings(configuration: Configuration) -> list[str]:
         if text and not (node.name.lower() in _HANDLERS and node.args[0].lower() in actions):
             found.append(f"{text} (line {node.line} of {node.file})")
     return [
-        *found, *_shadowed(tree), *_not_encrypted(configuration), *_unclaimed(tree), *_round(configuration),
-        *unreached.found(tree, configuration.root), *_shown(configuration),
+        *found, *_shadowed(tree), *_not_encrypted(configuration), *_plain(configuration), *_unclaimed(tree),
+        *_round(configuration), *unreached.found(tree, configuration.root), *_shown(configuration),
     ]  # fmt: skip
 
 
@@ -187,6 +187,18 @@ def _not_encrypted(configuration: Configuration) -> Iterator[str]:
             f"Listen {listens[0].port} https: no server speaks HTTPS, for none has SSLEngine: add SSLEngine On, and "
             "SSLCertificateFile"
         )
+
+
+def _plain(configuration: Configuration) -> Iterator[str]:
+    """A certificate in a host that speaks no TLS, and does not say that it shall not."""
+    for host in configuration.hosts:
+        if not host.own_conf[ssl.CERTIFICATE_FILES] or host.conf[ssl.ENGINE] is not None:
+            continue
+        if not profiles.is_on(configuration, host):
+            yield (
+                f"SSLCertificateFile in a host without SSLEngine, which therefore speaks HTTP, and no HTTPS: add "
+                f"SSLEngine On (line {host.defn_line} of {host.defn_name})"
+            )
 
 
 def _unclaimed(tree: Tree) -> Iterator[str]:

@@ -154,6 +154,19 @@ def test_each_is_told_with_line_and_remedy(tmp_path: Path) -> None:
     assert told(tmp_path, conf, "-T") == "Syntax OK\n"  # (as for whatever else -T does not look at)
 
 
+def test_a_certificate_in_a_host_that_speaks_no_tls(tmp_path: Path) -> None:
+    host = "<VirtualHost *:9>\nServerName www.example.com\nSSLCertificateFile auto\n{}\n</VirtualHost>"
+    said = told(tmp_path / "plain", "Listen 127.0.0.1:9\n" + host.format(""))
+    assert (
+        "Warning: SSLCertificateFile in a host without SSLEngine, which therefore speaks HTTP, and no HTTPS: add"
+        in said
+    )
+    assert "SSLEngine On (line " in said
+    for number, meant in enumerate((host.format("SSLEngine On"), host.format("SSLEngine Off"))):
+        assert told(tmp_path / f"meant{number}", "Listen 127.0.0.1:9\n" + meant) == "Syntax OK\n"
+    assert told(tmp_path / "https", "Listen 127.0.0.1:9 https\n" + host.format("")) == "Syntax OK\n"
+
+
 def test_a_redirect_to_https_that_leads_round(tmp_path: Path) -> None:
     inner = "Redirect permanent / https://www.example.com/"
     host = "<VirtualHost *:9>\nServerName www.example.com\nSSLEngine on\nSSLCertificateFile auto\n</VirtualHost>"
