@@ -268,6 +268,14 @@ def _other_line(line: str) -> tuple[str, str, str, str | None, int, str | None]:
     return method, target, path, query, 0 if version == "HTTP/1.0" else 1, authority
 
 
+#: What a client of TLS begins with: a record of a handshake, of whichever version.
+_GREETING = b"\x16\x03"
+#: What is told of it.
+TLS = (
+    "The client speaks TLS, and this address speaks HTTP: use it with http:// in front, or add SSLEngine On to its host"
+)
+
+
 class HeadReader:
     """Collects a head that comes in pieces, at a cost that grows with its bytes alone.
 
@@ -289,6 +297,8 @@ class HeadReader:
         """The head if it is complete with these bytes, else None; RequestError as in parse_head."""
         buffer = self.buffer
         buffer += data
+        if self._scanned < 2 and buffer.startswith(_GREETING):
+            raise RequestError(400, TLS)  # (the rest of it is no text, and may have no line's end)
         while (end := buffer.find(b"\n", self._scanned)) >= 0:
             start, self._scanned, self._start = self._start, end + 1, end + 1
             if end == start or buffer[end - 1] != 13:

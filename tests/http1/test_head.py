@@ -437,6 +437,17 @@ def test_a_refusal_tells_the_request_line() -> None:
     assert 8000 < len(caught.value.line) < 8300
 
 
+@pytest.mark.parametrize("size", [1, 2, 517])
+def test_a_greeting_of_tls_is_told_as_such(size: int) -> None:
+    """At once, whether a byte in it looks like a line's end or not."""
+    data = b"\x16\x03\x01\x02\x00" + b"\x01" * 512
+    reader = HeadReader(LIMITS)
+    with pytest.raises(RequestError, match="The client speaks TLS") as caught:
+        for start in range(0, len(data), size):
+            reader.feed(data[start : start + size])
+    assert (caught.value.status, caught.value.line) == (400, "")
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
