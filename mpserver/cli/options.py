@@ -22,6 +22,9 @@ SITE_FILE = "mpserver.conf"
 #: How long --profile looks, in seconds.
 _SECONDS = lazyre.compile(r"(?!0*\.?0*\Z)\d{1,6}(\.\d{1,6})?\Z", re.ASCII)
 
+#: What `serve` takes for an application: module:object, module:make().
+_APPLICATION = lazyre.compile(r"[\w.]+:[\w.]+(\(\))?\Z")
+
 #: Options that print something, and nothing else happens.
 _PRINTING = ("-v", "-V", "-l", "-L", "-h", "-?", "--print-unit", "--print-logrotate")
 
@@ -84,7 +87,11 @@ class Options(NamedTuple):
 
 
 def meant(word: str) -> str:
-    """The question, for the end of a message, whether a command was meant by a word that is none; "" without one."""
+    """The question, for the end of a message, what was meant by a word that is no command; "" where nobody knows."""
+    if word.endswith(".conf"):
+        return f": did you mean -f {word}?"
+    if os.path.exists(word) or _APPLICATION.match(word):
+        return f": did you mean mpserver serve {word}?"
     return alike.asked(word, option_table.COMMANDS)
 
 
@@ -118,7 +125,8 @@ def parse(arguments: Sequence[str]) -> Options:
     last = dict(pairs)
     command, level = last.get("-k", "start"), last.get("-e", "warn").lower()
     if command not in option_table.SIGNALS:
-        raise UsageError("illegal option -- k")
+        near = alike.asked(command, option_table.SIGNALS)
+        raise UsageError(f"illegal option -- k: {command} is none of {', '.join(option_table.SIGNALS)}{near}")
     if level not in error_log.LEVELS:
         raise UsageError("illegal option -- e")
     if "--json" in last and "--status" not in last:

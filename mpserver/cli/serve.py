@@ -82,8 +82,9 @@ def parser() -> argparse.ArgumentParser:
         help="load the application anew when a file of it has changed (default: yes)",
     )  # fmt: skip
     made.add_argument(
-        "--https", choices=("auto",), help="speak HTTPS, with a certificate that is made for it and signed by nobody"
-    )
+        "--https", nargs="?", const="auto", choices=("auto",),
+        help="speak HTTPS, with a certificate that is made for it and signed by nobody",
+    )  # fmt: skip
     made.add_argument(
         "--print-config", action="store_true", help="print the configuration that it would start with, and end"
     )

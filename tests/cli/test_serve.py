@@ -198,6 +198,13 @@ def test_broken_code_shows(folder: Path, application: str) -> None:
     assert f"{name} can't be loaded: SyntaxError" in said.read_text()
 
 
+@pytest.mark.parametrize("words", [("--https",), ("--https", "auto")])
+def test_https_with_and_without_its_word(folder: Path, words: tuple[str, ...]) -> None:
+    done = command(folder, "serve", "shop:app", *words, "--print-config")
+    assert done.returncode == 0, done.stderr
+    assert "SSLCertificateFile auto" in done.stdout
+
+
 def test_reload_and_https(folder: Path) -> None:
     with serving(folder, "shop:app", "--https", "auto") as (address, _said):
         assert get(address, "/x", "https") == "app /x"
@@ -281,6 +288,16 @@ def test_help(tmp_path: Path) -> None:
         (("help", "zzz"), "mpserver help: there is no command zzz"),
         (("--verison",), "mpserver: illegal option -- verison: did you mean --version?"),
         (("-Z",), "mpserver: illegal option -- Z"),
+        (("shop:app",), "mpserver: illegal argument -- shop:app: did you mean mpserver serve shop:app?"),
+        ((".",), "mpserver: illegal argument -- .: did you mean mpserver serve .?"),
+        (("-X", "site.conf"), "mpserver: illegal argument -- site.conf: did you mean -f site.conf?"),
+        (
+            ("-k", "strat"),
+            (
+                "mpserver: illegal option -- k: strat is none of start, stop, restart, graceful, reopen, upgrade, "
+                "graceful-stop: did you mean start?"
+            ),
+        ),
     ],
 )
 def test_misspelled_commands(tmp_path: Path, words: tuple[str, ...], said: str) -> None:

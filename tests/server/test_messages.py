@@ -147,7 +147,7 @@ COMMANDS: dict[tuple[str, ...], tuple[int, str]] = {
     ("--version",): (0, " compatible mpserver/"),
     ("help", "serve"): (0, "usage: mpserver serve"),
     ("serve", "shap:app"): (1, "mpserver serve: no module 'shap' in "),
-    ("-k", "begin"): (1, "mpserver: illegal option -- k\nmpserver --help lists "),
+    ("-k", "begin"): (1, "mpserver: illegal option -- k: begin is none of "),
     ("-k", "stop", "--load"): (1, "mpserver: illegal option -- load goes with -t, or with a start\n"),
 }
 
