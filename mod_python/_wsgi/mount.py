@@ -12,6 +12,7 @@ from mod_python._wsgi.errors import Errors
 from mod_python._wsgi.exchange import FileWrapper
 from mod_python._wsgi.input import NoBody
 from mod_python._wsgi.tolerance import APPLICATION
+from mpserver import alike
 from mpserver.api import named_objects
 from mpserver.api.sent_text import encoded
 from mpserver.api.table import Table
@@ -19,6 +20,7 @@ from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mod_python._wsgi.exchange import Application
+    from mpserver.api.loader import Loaded
     from mpserver.api.plan import RequestPlan
     from mpserver.api.request import Request
 
@@ -86,7 +88,7 @@ class Mount:
         self.application: Application | None = None
         self.checked = 0.0
         #: The module that the application was made of, and which state of it.
-        self._made_of: tuple[object, int] | None = None
+        self._made_of: tuple[Loaded, int] | None = None
         self._name: str | None = None
         self._option: str | None = None
         self._directory: str | None = None
@@ -144,11 +146,25 @@ class Mount:
         uri = req.mp_uri
         name = req.get_options().get(APPLICATION)
         if name is not None:
-            found = f"its module has no such object, so {uri} is declined"
+            found = f"its module has no such object, so {uri} is declined{self._meant()}"
             req.log_error(f"mod_python.wsgi: PythonOption {APPLICATION} {name}: {found}", apache.APLOG_WARNING)
             return apache.DECLINED
         req.log_error(f"mod_python.wsgi serves {uri}, but no application is named: set PythonOption {APPLICATION}")
         return apache.HTTP_INTERNAL_SERVER_ERROR
+
+    def _meant(self) -> str:
+        """The question which object of the module was meant, for the end of a message; "" where nobody knows."""
+        if self._name is None or self._made_of is None:
+            return ""
+        named = named_objects.parse(self._name)
+        known = [
+            name for name, found in self._made_of[0].module.__dict__.items() if callable(found) and name[:1] != "_"
+        ]
+        usual = next((name for name in (CALLABLE, "app") if name in known), "")
+        shown = f"{named.module}::{{}}".format
+        return alike.asked(named.path or CALLABLE, known, shown=shown) or (
+            f": did you mean {shown(usual)}?" if usual else ""
+        )
 
     def load(self, req: Request) -> Application | None:
         """Look for the callable; None where none is named, or it is not there.

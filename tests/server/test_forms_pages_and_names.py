@@ -46,6 +46,12 @@ PythonInterpPerDirective Off
     PythonPath "sys.path + ['${WWW}/app']"
     PythonOption mod_python.wsgi.application app::missing
 </Location>
+<Location /misnamed>
+    SetHandler mod_python
+    PythonHandler mod_python.wsgi
+    PythonPath "sys.path + ['${WWW}/app']"
+    PythonOption mod_python.wsgi.application app::handlr
+</Location>
 <Location /never>
     SetHandler mod_python
     PythonPath "sys.path + ['${WWW}/app']"
@@ -241,7 +247,11 @@ def test_what_the_publisher_goes_through(server: Server) -> None:
 
 def test_an_application_that_is_not_there_declines(server: Server) -> None:
     assert server.get("/absent/x").status == 404
-    server.wait_for_log("mod_python.wsgi.application app::missing: its module has no such object")
+    server.wait_for_log("mod_python.wsgi.application app::missing: its module has no such object, so /absent/x is decl")
+    assert server.get("/misnamed").status == 404
+    server.wait_for_log(
+        "app::handlr: its module has no such object, so /misnamed is declined: did you mean app::handler?"
+    )
 
 
 def test_extensions_that_were_hardly_meant(server: Server) -> None:
