@@ -72,6 +72,7 @@ def test_every_status_has_a_page(status: int) -> None:
     page = Page(build(status, Facts(location="http://example.org/")))
     assert page.texts["title"] == f"{status} {REASONS[status]}"
     assert page.texts["h1"] == REASONS[status]
+    assert len(page.texts["p"]) > 10
     assert page.tags[:7] == ["html", "head", "title", "meta", "style", "body", "h1"]
 
 

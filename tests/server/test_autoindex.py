@@ -308,6 +308,8 @@ def test_in_a_browser(loaded: Server, tmp_path: Path) -> None:
         window.open(f"http://127.0.0.1:{loaded.port}/plain/?F=1")
         names = "return [...document.querySelectorAll('td.indexcolname')].map(cell => cell.innerText)"
         assert window.run(names) == ["Parent Directory", "C", "b10", "b9"]
+        wraps = "return getComputedStyle(document.querySelector('th.indexcolname')).whiteSpace"
+        assert window.run(wraps) == "nowrap"  # (a column of nothing is no narrower than its heading)
         window.click("th.indexcolname a")
         assert window.run(names) == ["Parent Directory", "b9", "b10", "C"]
         assert window.run("return document.querySelector('.folder, .parent').getBoundingClientRect().width") == 20

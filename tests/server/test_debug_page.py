@@ -193,6 +193,8 @@ def test_pages_fit_on_phones_and_desks(
         for path in ("/debug", "/off"):
             window.open(f"http://127.0.0.1:{server.port}{path}")
             assert window.run("return document.documentElement.scrollWidth <= window.innerWidth"), path
+            breaks = "return [...document.querySelectorAll('summary')].map(one => getComputedStyle(one).wordBreak)"
+            assert set(window.run(breaks)) <= {"normal"}  # (words of a place are broken where they don't fit alone)
             assert window.run("return getComputedStyle(document.body).maxWidth") in ("1024px", "640px")
         window.open(f"http://127.0.0.1:{server.port}/debug")
         assert window.text("h1") == "LookupError\nno <b>price</b>"

@@ -19,7 +19,7 @@ address{margin-top:1.5rem}
 .list{padding:0;list-style:none}
 .list li{padding:.25rem .5rem;overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th{font-size:.85rem;font-weight:600;text-align:left;color:var(--faint)}
+th{font-size:.85rem;font-weight:600;text-align:left;color:var(--faint);white-space:nowrap}
 th a{color:inherit}
 th,td{padding:.4rem .5rem;vertical-align:top}
 .indexbreakrow th{padding:0}

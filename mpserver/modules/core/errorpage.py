@@ -30,7 +30,7 @@ _MOVED = '<p>This document is now <a href="{location}">here</a>.</p>\n'
 
 #: What is wrong, by status: HTML with {method}, {location}, {admin} and {note}, all escaped.
 PAGES: Mapping[int, str] = {
-    300: "",
+    300: "<p>There is more than one document for this address: choose one of them.</p>\n",
     301: _MOVED,
     302: _MOVED,
     303: '<p>The answer to your request is <a href="{location}">over there</a>.</p>\n',

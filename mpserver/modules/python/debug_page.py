@@ -50,7 +50,7 @@ th,td{padding:.25rem .75rem;text-align:left;vertical-align:top;font:.875rem/1.5 
 th{width:14rem;color:var(--faint);font-weight:400}
 td{white-space:pre-wrap}
 .text{padding:0 .75rem;overflow-x:auto}
-@media(max-width:40rem){tr,th,td{display:block;width:auto}td{padding-top:0}summary{word-break:break-all}}
+@media(max-width:40rem){tr,th,td{display:block;width:auto}td{padding-top:0}}
 """
 )
 

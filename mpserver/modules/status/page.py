@@ -73,9 +73,10 @@ def _pieces(found: dict[str, Any], name: str, software: str, extended: bool, pla
 
 def _head(found: dict[str, Any], software: str) -> str:
     load = " ".join(f"{value:.2f}" for value in found["load"])
+    restarts, crashes = found["server"].get("restarts", 0), found["server"].get("crashes", 0)
     return escaped(
         f"{software}, up {duration(found['uptime'])}, load {load}, "
-        f"{found['server'].get('restarts', 0)} restarts, {found['server'].get('crashes', 0)} crashed workers"
+        f"{restarts} restart{'' if restarts == 1 else 's'}, {crashes} crashed worker{'' if crashes == 1 else 's'}"
     )
 
 
