@@ -234,6 +234,12 @@ def _look(window: Browser, size: tuple[int, int]) -> None:
                       "&& !e.name.endsWith('favicon.ico')).length") == 0, "no outside assets"  # fmt: skip
     assert window.run("return [...document.querySelectorAll('table')].every(e => e.getBoundingClientRect().right <= "
                       "innerWidth)")  # fmt: skip
+    if size == DESK:
+        cells = "return [...document.querySelectorAll('td')].filter(e => e.textContent === 'main_interpreter')"
+        lines = window.run(cells + ".map(e => { const r = document.createRange(); r.selectNodeContents(e); "
+                           "return r.getClientRects().length })")  # fmt: skip
+        assert lines
+        assert set(lines) == {1}, "the name that every server has stands in one line"
 
 
 def _follow(window: Browser, server: Server) -> None:

@@ -26,7 +26,7 @@ th{font-size:.85rem;font-weight:600;text-align:left;color:var(--faint)}
 th,td{padding:.4rem .45rem;vertical-align:top;border-top:1px solid var(--line)}
 td{overflow-wrap:anywhere}
 .number{text-align:right;white-space:nowrap}
-.short{white-space:nowrap}.name{min-width:9rem}
+.short{white-space:nowrap}.name{min-width:10rem}
 td.bad:not(.number){min-width:15rem}
 .busy{color:var(--busy)}.bad{color:var(--bad)}.good{color:var(--good)}
 code{font:.875rem ui-monospace,monospace}
