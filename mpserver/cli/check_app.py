@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
                 if top in beside - own:
                     found.append(where._replace(text=f"{top} is a module of the same package: from . import {top}"))
                 modules.setdefault(top, where)
-    found += [Finding(str(error.filename), 0, f"this can't be read: {error.strerror}") for error in refused]
+    found += [Finding(str(Path(error.filename)), 0, f"this can't be read: {error.strerror}") for error in refused]
     ours = own | {file.stem for file in files}
     found += _packages({name: where for name, where in (modules | named).items() if name not in ours})
     for finding in sorted(found):

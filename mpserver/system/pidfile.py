@@ -160,11 +160,15 @@ def write(path: str, pid: int = 0) -> None:
         os.rename(temporary, path)
     except OSError as error:
         if not isinstance(error, FileExistsError):
-            try:
-                os.unlink(temporary)  # (who has our number next, as in a container, could not make it)
-            except OSError:
-                pass  # (it was not made)
+            _drop(temporary)  # (who has our number next, as in a container, could not make it)
         raise _unwritable(path, error) from error
+
+
+def _drop(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # there is none
 
 
 def _unwritable(path: str, error: OSError) -> StartError:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from mpserver.cli import check_app
 from mpserver.cli.old_code import findings
+from support.waiting import PATIENCE
 
 #: A line of a source, and the remedy that it gets.
 OLD = {
@@ -237,3 +241,31 @@ def test_an_application_that_runs_as_it_is(tmp_path: Path, capsys: pytest.Captur
     assert run(tmp_path, capsys) == (0, ["1 file: 0 places to change, and 0 to look at"])
     assert check_app.main([str(tmp_path / "none")]) == 1
     assert capsys.readouterr().err == f"mpserver check-app: there is no {tmp_path}/none\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_what_can_not_be_read_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "own").mkdir(0o700)
+    (tmp_path / "app.py").write_text(NEW)
+    (tmp_path / "app.py").chmod(0o600)
+    code = """
+        import os, sys
+        from mpserver.cli import check_app
+        os.setresuid(65534, 65534, 0)
+        os.chdir("/proc/self/fd/" + sys.argv[1])
+        print(check_app.main(["."]))
+        """
+    folder = os.open(tmp_path, os.O_PATH)
+    os.set_inheritable(folder, True)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(folder)],
+        pass_fds=[folder], stdout=subprocess.PIPE, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    os.close(folder)
+    assert done.stdout.splitlines() == [
+        "app.py:0: this can't be read: Permission denied",
+        "own:0: this can't be read: Permission denied",
+        "1 file: 2 places to change, and 0 to look at",
+        "1",
+    ]

@@ -94,7 +94,9 @@ def test_without_d_the_folder_of_the_file_is_the_root(conf: Path, monkeypatch: p
     assert (options.file, options.root) == (str(conf), str(conf.parent))
 
 
-@pytest.mark.parametrize("arguments", [["-Z"], ["-k", "begin"], ["-e", "loud"], ["-t", "more"], ["-f"]])
+@pytest.mark.parametrize(
+    "arguments", [["-Z"], ["-k", "begin"], ["-e", "loud"], ["-t", "more"], ["-f"], ["--stacks", ""]]
+)
 def test_what_is_not_understood_is_told_without_all_of_the_help(arguments: list[str]) -> None:
     status, out, error = mpserver(*arguments)
     assert status == 1

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from conftest import StartServer
+from support.held import HOLD, held, let_go
 from support.processes import alive, descendants, end
 from support.server import BACKENDS, EACH_AND_THREADS, Port, Server, listens, receive_until
 from support.waiting import PATIENCE, wait_for
@@ -139,6 +140,27 @@ def test_who_asks_only_a_ready_server_is_always_answered(
     assert server.process is not None
     assert server.process.wait(PATIENCE) == 0
     assert "SIGKILL" not in server.log()
+
+
+def test_who_says_stop_waits_for_what_is_served_after_it(start_server: StartServer, management: int) -> None:
+    """The end is a graceful one, and takes as long as GracefulShutdownTimeout lets it."""
+    app = f"{HOLD}\n{APP}".replace(
+        'if req.uri == "/orphan":', 'if req.uri == "/wait":\n        hold()\n    if req.uri == "/orphan":'
+    )
+    variables = {"MANAGEMENT": str(management), "DELAY": "100ms"}
+    server = start_server(CONF, {"app.py": app}, mode="daemon", backend=BACKENDS[0], variables=variables)
+    code = "from mpserver.cli import main; main.STOP_PATIENCE = 0.2; main.sys.exit(main.main())"
+    with held(server, "/wait"):
+        wait_for(lambda: '"W"' in server.command("--status", "--json").stdout, "the request to begin")
+        words = [sys.executable, "-c", code, "-f", str(server.conf), "-k", "stop"]
+        with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as stopping:
+            wait_for(lambda: not server.pid_file.exists(), "the graceful end to begin")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                stopping.wait(0.5)  # (longer than it would wait without that)
+            let_go(server)
+            assert stopping.communicate(timeout=PATIENCE) == (None, "")
+            assert stopping.returncode == 0
+    server.master = None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGWINCH])
