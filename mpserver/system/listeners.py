@@ -126,7 +126,7 @@ class Listeners:
             return self.by_address.get(address)
         for had, socks in self.by_address.items():
             if had.file == address.file:
-                if had.file in self.files and place_of(had.file) != self.files[had.file]:
+                if had.file in self.files and place_of(had.file) is None:
                     return None  # (somebody has removed it: nobody finds the way to that socket)
                 if had != address and address.file in self.files:
                     try:
@@ -139,7 +139,7 @@ class Listeners:
     def _open(self, address: Address, backlog: int, opened: Listeners) -> None:
         """Add the sockets for an address to ``opened``. :raises StartError: it can't be bound, or was not passed."""
         found: list[socket.socket] = self.inherited.pop(str(address)) if self.inherited.ours else []
-        if found and address.file and place_of_socket(address.file) is None:  # (as in `_kept`)
+        if found and address.file and place_of(address.file) is None:  # (as in `_kept`)
             for sock in found:
                 sock.close()
             found = []
