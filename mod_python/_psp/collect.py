@@ -73,7 +73,7 @@ class Collected:
 
     def _value(self, convert: Callable[[Any], Any], found: Any, after: str) -> None:
         if convert is str and type(found) in PLAIN:
-            self._append(f"{found!s}{after}")
+            self._append(f"{found}{after}")
             return
         self._flush()
         text = convert(found)
