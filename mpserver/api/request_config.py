@@ -158,13 +158,15 @@ class RequestConfig(RequestMembers):
 
     def add_input_filter(self, filter_name: str) -> None:
         """Let what is left of the body come through a filter: one registered on the request, or configured."""
-        self.mp_put_filter("in", string(1, filter_name))
-        self.mp_asked_filters += (("in", filter_name),)
+        name = str(string(1, filter_name))
+        self.mp_put_filter("in", name)
+        self.mp_asked_filters += (("in", name),)
 
     def add_output_filter(self, filter_name: str) -> None:
         """Let the response from here on go through a filter: one registered on the request, or configured."""
-        self.mp_put_filter("out", string(1, filter_name))
-        self.mp_asked_filters += (("out", filter_name),)
+        name = str(string(1, filter_name))
+        self.mp_put_filter("out", name)
+        self.mp_asked_filters += (("out", name),)
 
     def mp_put_filter(self, kind: str, name: str) -> None:
         """Put a filter in; ``kind``: "in" or "out"."""

@@ -48,8 +48,12 @@ def main(arguments: Sequence[str]) -> int:
     named: dict[str, Finding] = {}
     if path.is_file() and path.suffix not in SOURCES:
         found, folders, named = configuration(path)
-    refused: list[OSError] = []
-    files = list(dict.fromkeys(file for folder in folders for file in sources(folder, refused.append)))
+    refused: list[tuple[str, OSError]] = []
+
+    def note(error: OSError) -> None:
+        refused.append((str(error.filename), error))
+
+    files = list(dict.fromkeys(file for folder in folders for file in sources(folder, note)))
     packages = {file.parent for file in files if file.name == "__init__.py"}
     own = frozenset({file.stem for file in files if file.parent not in packages} | {one.name for one in packages})
     modules: dict[str, Finding] = {}
@@ -57,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
         try:
             text = file.read_text("utf-8", "replace")
         except OSError as error:
-            refused.append(error)
+            refused.append((str(file), error))
             continue
         is_page = file.suffix == ".psp"
         beside = {one.stem for one in files if one.parent == file.parent} if file.parent in packages else set()
@@ -68,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
                 if top in beside - own:
                     found.append(where._replace(text=f"{top} is a module of the same package: from . import {top}"))
                 modules.setdefault(top, where)
-    found += [Finding(str(Path(error.filename)), 0, f"this can't be read: {error.strerror}") for error in refused]
+    found += [Finding(str(Path(name)), 0, f"this can't be read: {error.strerror}") for name, error in refused]
     ours = own | {file.stem for file in files}
     found += _packages({name: where for name, where in (modules | named).items() if name not in ours})
     for finding in sorted(found):

@@ -99,7 +99,7 @@ def _needed(configuration: Configuration, by_name: dict[str, Environment]) -> It
         yield from (Needed(identity, path, what) for path, what in _everywhere())
     if not limited:
         return
-    if main.uid:
+    if main.uid and set(accounts.values()) <= {main}:  # (else it may be another one that looks at them)
         yield from _of_tree(configuration.tree, configuration.root, main)
     seen: set[int] = set()
     for server in (configuration.main, *configuration.hosts):

@@ -8,9 +8,10 @@ EVERY = "all"
 
 
 def path(pid_file: str) -> str:
-    """Where the control socket of a server is, by its pid file: beside it, and of no other pid file.
+    """Where the control socket of a server is, by its pid file: beside it.
 
-    (``shop.example.com`` and ``shop.example.org`` may both be one.)
+    No other pid file has the same (``shop.example.com`` and ``shop.example.org`` may both be one), but that whose name
+    has no ``.pid`` at its end where this has one.
     """
     return pid_file.removesuffix(".pid") + ".control"
 

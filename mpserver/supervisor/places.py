@@ -43,5 +43,5 @@ def _make_again(pid_file: str, control: ControlSocket) -> None:
         elif found.pid != os.getpid():
             return  # (it is another server's by now)
         control.open(control_path.path(pid_file))
-    except StartError:
+    except (StartError, OSError):
         pass

@@ -191,10 +191,13 @@ class Listeners:
                     pass  # (they stay as they are)
 
     def unlink(self, but: Listeners | None = None) -> None:
-        """Remove the files that we have made, of sockets where nobody can wait any more."""
-        kept = {address.file for address in self.stored} if but is None else but.files.keys()
+        """Remove the files that we have made, of sockets where nobody can wait any more.
+
+        ``but``: those of it stay; a file that was made anew meanwhile is not the same.
+        """
+        stored = {address.file for address in self.stored} if but is None else ()
         for file, place in self.files.items():
-            if file not in kept:
+            if file not in stored and (but is None or but.files.get(file) != place):
                 remove(file, place)
         self.files.clear()
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterable
 
 from mpserver.system import terminals
 
 #: The most signals that are read at a time.
 _READ = 4096
+
+#: Seconds in which a window whose size has changed is taken to change it further: who draws at it says so many times,
+#: and some of it is read only when the next size is there.
+RESIZING = 1.0
 
 #: Has a worker write the stacks of its main interpreter to the error log, where WorkerTimeout is set.
 STACKS = signal.SIGRTMIN
@@ -42,13 +47,15 @@ class SignalQueue:
     end, and whoever makes the window larger gives none.
     """
 
-    __slots__ = ("_caught", "_reader", "_window", "_writer")
+    __slots__ = ("_caught", "_reader", "_resized", "_window", "_writer")
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._caught: tuple[int, ...] = ()
         #: The size of our terminal's window when it was looked at last.
         self._window: bytes | None = None
+        #: When its size had changed last (`time.monotonic`): a window that is drawn larger tells that many times.
+        self._resized = -RESIZING
 
     def install(self, numbers: Iterable[int]) -> None:
         """Queue these signals from now on, with those of them that were `Held`; the others act as they did."""
@@ -78,8 +85,12 @@ class SignalQueue:
     def _is_resized(self) -> bool:
         """Whether our terminal's window has another size than before."""
         before, now = self._window, terminals.window()
-        self._window = now or before
-        return now is not None and now != before
+        if now is None:
+            return False
+        if now != before:
+            self._window, self._resized = now, time.monotonic()
+            return True
+        return time.monotonic() - self._resized < RESIZING
 
     def close(self) -> None:
         """Catch these signals no more: they have their default actions again, as in a child that was just forked."""

@@ -164,6 +164,26 @@ def test_files_of_users_and_folders_of_sessions(open_folder: Path, readable_pyth
     assert "Warning" not in server.command("-t").stderr
 
 
+@needs_root
+def test_a_folder_of_sessions_may_be_another_accounts(open_folder: Path, readable_python: None) -> None:
+    """Nobody can tell here which interpreters will use it."""
+    conf = """
+    PythonOption mod_python.session.database_directory ${ROOT}/sessions
+    <Directory "${ROOT}/www">
+        PythonHandler app
+        PythonInterpreter theirs
+        PythonInterpUser daemon
+    </Directory>
+    """
+    server = site(open_folder, conf)
+    (server.root / "sessions").mkdir(0o700)
+    shutil.chown(server.root / "sessions", "daemon")
+    as_account(server)
+    done = server.command("-t")
+    assert "Syntax OK" in done.stderr
+    assert "Warning" not in done.stderr
+
+
 def test_an_ordinary_account_looks_itself(open_folder: Path, readable_python: None) -> None:
     server = site(open_folder, SITES["handler"][0])
     account = "nobody" if ROOT else getpass.getuser()

@@ -50,6 +50,23 @@ def test_its_files_are_made_again(start_server: StartServer, how: str) -> None:
     assert os.listdir(run) == []
 
 
+def test_a_socket_is_made_again_after_a_restart_that_was_off(start_server: StartServer) -> None:
+    """What that one had made goes with it, and is in nobody's way."""
+    server = start_server("Listen unix:run/site.sock\n", {"index.html": "page"}, mode="daemon")
+    site, configuration = server.pid_file.parent / "site.sock", server.conf.read_text()
+    site.unlink()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server.conf.write_text(f"{configuration}\nManagementListen 127.0.0.1:{taken.getsockname()[1]}\n")
+        refused = server.command("-k", "graceful", check=False)
+        assert (refused.returncode, "Address already in use" in refused.stderr) == (1, True), refused.stderr
+    server.conf.write_text(configuration)
+    server.command("-k", "graceful")
+    assert ask(site).endswith(b"page")
+    server.command("-k", "stop")
+    assert not site.exists()
+    server.master = None
+
+
 def test_the_pid_file_of_another_one_stays(start_server: StartServer) -> None:
     """It has taken the place of ours: a restart takes nothing from it."""
     server = start_server("", {"index.html": "page"}, mode="daemon")

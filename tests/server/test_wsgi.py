@@ -489,8 +489,7 @@ def test_what_is_kept_of_one_request_is_no_other_ones(start_server: StartServer,
     import http.client
     import json
 
-    port = Port()
-    port.release()
+    port = Port()  # (kept to the end: nobody else gets it meanwhile)
     conf = f"""
         {others}
         Listen 127.0.0.1:{port.number}
@@ -513,6 +512,7 @@ def test_what_is_kept_of_one_request_is_no_other_ones(start_server: StartServer,
                 assert name == ("localhost" if "Name" in others else host)
                 assert told == (str(number) if "Port" in others else "80")
                 assert f"Server at {name} Port {told}<" in signature
+    port.release()
 
 
 def test_paths_and_headers_are_bytes_as_latin_1(server: Server) -> None:
