@@ -16,6 +16,14 @@ def nearest(wanted: str, known: Iterable[str], likeness: float = 0.6) -> str:
     return found[0] if found else ""
 
 
+def question(meant: str, before: str = ": ") -> str:
+    """The question whether something was meant, to follow a message; "" if that is nothing.
+
+    :param before: what stands between the message and the question.
+    """
+    return f"{before}did you mean {meant}?" if meant else ""
+
+
 def asked(
     wanted: str, known: Iterable[str], before: str = ": ", *, likeness: float = 0.6, shown: Callable[[str], str] = str
 ) -> str:
@@ -25,4 +33,4 @@ def asked(
     :param shown: how the name is written; the known ones may be so only for being compared.
     """
     found = nearest(wanted, known, likeness)
-    return f"{before}did you mean {shown(found)}?" if found else ""
+    return question(shown(found), before) if found else ""

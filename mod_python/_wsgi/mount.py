@@ -162,9 +162,8 @@ class Mount:
         ]
         usual = next((name for name in (CALLABLE, "app") if name in known), "")
         shown = f"{named.module}::{{}}".format
-        return alike.asked(named.path or CALLABLE, known, shown=shown) or (
-            f": did you mean {shown(usual)}?" if usual else ""
-        )
+        asked = alike.asked(named.path or CALLABLE, known, shown=shown)
+        return asked or alike.question(shown(usual) if usual else "")
 
     def load(self, req: Request) -> Application | None:
         """Look for the callable; None where none is named, or it is not there.

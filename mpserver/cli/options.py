@@ -89,9 +89,9 @@ class Options(NamedTuple):
 def meant(word: str) -> str:
     """The question, for the end of a message, what was meant by a word that is no command; "" where nobody knows."""
     if word.endswith(".conf"):
-        return f": did you mean -f {word}?"
+        return alike.question(f"-f {word}")
     if os.path.exists(word) or _APPLICATION.match(word):
-        return f": did you mean mpserver serve {word}?"
+        return alike.question(f"mpserver serve {word}")
     return alike.asked(word, option_table.COMMANDS)
 
 

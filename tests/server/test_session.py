@@ -252,14 +252,18 @@ def test_nothing_is_counted_twice(serve: Callable[..., Server], kind: str, backe
                     errors.append(f"turn {turn}: {error!r}")
                     return
 
-    threads = [threading.Thread(target=client, args=(("one", "two")[n % 2],)) for n in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
+    def are_served_by_several() -> bool:
+        threads = [threading.Thread(target=client, args=(("one", "two")[n % 2],)) for n in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+        return bool(errors) or len({pid for _, pid, _ in found}) > 1
+
+    wait_for(are_served_by_several, "another process to serve some (where the machine is busy one comes first)")
     assert not errors, (errors, server.said())
-    assert sorted(int(numbers[0]) for numbers in found) == list(range(2, 2 + 16 * 15)), server.said()
-    assert len({pid for _, pid, _ in found}) > 1, "one process served all"
+    assert len(found) % (16 * 15) == 0
+    assert sorted(int(numbers[0]) for numbers in found) == list(range(2, 2 + len(found))), server.said()
     if backend != "main":
         assert len({name for _, _, name in found}) == 2
 
