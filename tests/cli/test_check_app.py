@@ -250,7 +250,7 @@ def test_what_can_not_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(NEW)
     (tmp_path / "app.py").chmod(0o600)
     code = """
-        import os, sys
+        import gettext, locale, os, sys  # (what argparse imports as it is used, and may not be readable then)
         from mpserver.cli import check_app
         os.setresuid(65534, 65534, 0)
         os.chdir("/proc/self/fd/" + sys.argv[1])

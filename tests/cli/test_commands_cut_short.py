@@ -75,6 +75,8 @@ def test_who_waits_may_give_up(listener: socket.socket, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "mpserver", "-f", "site.conf", "--recycle", "all"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # (who runs the tests in the background of a shell has it ignored)
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     client, _ = listener.accept()
     with client, client.makefile("rb") as lines:

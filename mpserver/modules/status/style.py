@@ -27,7 +27,7 @@ th,td{padding:.4rem .45rem;vertical-align:top;border-top:1px solid var(--line)}
 td{overflow-wrap:anywhere}
 .number{text-align:right;white-space:nowrap}
 .short{white-space:nowrap}.name{min-width:10rem}
-td.bad:not(.number){min-width:15rem}
+td.bad:not(.number){min-width:13rem}
 .busy{color:var(--busy)}.bad{color:var(--bad)}.good{color:var(--good)}
 code{font:.875rem ui-monospace,monospace}
 @media(max-width:48rem){
