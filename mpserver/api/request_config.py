@@ -158,15 +158,17 @@ class RequestConfig(RequestMembers):
 
     def add_input_filter(self, filter_name: str) -> None:
         """Let what is left of the body come through a filter: one registered on the request, or configured."""
-        name = str(string(1, filter_name))
-        self.mp_put_filter("in", name)
-        self.mp_asked_filters += (("in", name),)
+        self.mp_ask_for_filter("in", filter_name)
 
     def add_output_filter(self, filter_name: str) -> None:
         """Let the response from here on go through a filter: one registered on the request, or configured."""
+        self.mp_ask_for_filter("out", filter_name)
+
+    def mp_ask_for_filter(self, kind: str, filter_name: str) -> None:
+        """Put a filter in, and note that an application has; ``kind``: "in" or "out"."""
         name = str(string(1, filter_name))
-        self.mp_put_filter("out", name)
-        self.mp_asked_filters += (("out", name),)
+        self.mp_put_filter(kind, name)
+        self.mp_asked_filters += ((kind, name),)
 
     def mp_put_filter(self, kind: str, name: str) -> None:
         """Put a filter in; ``kind``: "in" or "out"."""

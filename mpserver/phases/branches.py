@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from mpserver.api import constants
 from mpserver.config.branches import BRANCHES, chosen
-from mpserver.config.sections import captures
 from mpserver.modules import expressions
+from mpserver.modules.core.hooks import name_groups
 from mpserver.modules.expression_facts import RequestFacts, add_vary
 from mpserver.phases.located import Located
 from mpserver.phases.plan import Plan
@@ -37,7 +37,8 @@ def refined(plans: Plans, req: Request, host: Host, located: Located) -> Located
         begin(req)
     facts = RequestFacts(req)
     resource = located.resource
-    _name_groups(req, host, resource)
+    # (conditions may ask for what named groups of the other sections have matched)
+    name_groups(req, host.server, resource.conf, resource.uri, None if resource.is_elsewhere else resource.filename)
     held = chosen(resource.conf[BRANCHES], lambda condition: expressions.holds(condition, facts))
     conf, step = resource.conf, host.server.sections.step
     for inner in held:
@@ -54,13 +55,6 @@ def refined(plans: Plans, req: Request, host: Host, located: Located) -> Located
         variant.is_kept = located.is_kept
     variant.resource.finfo = resource.finfo
     return variant
-
-
-def _name_groups(req: Request, host: Host, resource: Resource) -> None:
-    """Conditions may ask for what named groups of the other sections have matched."""
-    directory, slash, base = ("" if resource.is_elsewhere else resource.filename or "").rpartition("/")
-    for name, value in captures(host.server, resource.conf, resource.uri, directory + slash, base).items():
-        req.subprocess_env[name] = value
 
 
 def _resource(resource: Resource, conf: Conf) -> Resource:

@@ -8,7 +8,6 @@ from mpserver.api.request import Request
 from mpserver.api.response_head import BODILESS, STATUSES
 from mpserver.errors import ClientGone
 from mpserver.http1.percent import sendable
-from mpserver.modules import core
 from mpserver.modules.python import application_errors
 from mpserver.typing import TYPE_CHECKING
 
@@ -66,8 +65,7 @@ class Answers:
         req.mp_drop_parts()
         req.mp_before_head = ()  # (they may be what is wrong with it)
         req.mp_headers_out = req.mp_err_headers_out = req.mp_own_chunks = None
-        req.mp_status_line = req.mp_content_encoding = None
-        req.mp_content_languages = ()
+        req.mp_status_line = None
         try:
             self.canned(req, constants.HTTP_INTERNAL_SERVER_ERROR)
         except ClientGone as gone:
@@ -162,8 +160,7 @@ def _be_page(req: Request, status: int) -> None:
     req.mp_content_type = errorpage.CONTENT_TYPE
     req.mp_content_encoding, req.mp_content_languages = None, ()
     if status in (constants.HTTP_METHOD_NOT_ALLOWED, constants.HTTP_NOT_IMPLEMENTED):
-        trace = core.traces(req.mp_host.server.conf)
-        req.headers_out["Allow"] = errorpage.allow(req.mp_allowed_methods, trace=trace)
+        errorpage.tell_methods(req, req.mp_allowed_methods)
 
 
 def log_error(req: Request, text: str) -> None:

@@ -6,7 +6,7 @@ import fcntl
 import os
 
 from mpserver.errors import StartError
-from mpserver.system.titles import title
+from mpserver.system.titles import parts, title
 from mpserver.typing import NamedTuple
 
 #: How the titles of processes begin that own a pid file.
@@ -49,11 +49,12 @@ def is_server(pid: int) -> bool:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
-        name, words = title(process), process.cmdline()
+        words = process.cmdline()
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
         return True  # hidden from us (hidepid): rather a second look by a human than a second server
+    name = title(words)
     if name.startswith("mpserver: "):
         return name.startswith((MASTER_TITLE, ONE_PROCESS_TITLE))
     return _is_command(words)
@@ -78,12 +79,10 @@ def configuration(pid: int) -> str | None:
     import psutil
 
     try:
-        name = title(psutil.Process(pid))
+        start, told = parts(title(psutil.Process(pid).cmdline()))
     except psutil.Error:
         return None
-    start, _, rest = name.partition(" [")
-    # (a title that found no room for all of it does not end so)
-    return rest[:-1] if start in (MASTER_TITLE, ONE_PROCESS_TITLE) and rest.endswith("]") else None
+    return told or None if start in (MASTER_TITLE, ONE_PROCESS_TITLE) else None
 
 
 def claim(path: str, former: int = 0) -> Found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpserver.system.titles import title
+from mpserver.system.titles import parts, title
 
 #: How the titles of a server's processes begin: they say more than a program's name.
 _OURS = "mpserver: "
@@ -30,10 +30,10 @@ def _name(pid: int, pids: set[int]) -> str:
         process = psutil.Process(pid)
         if process.ppid() in pids:
             return ""
-        name = title(process)
+        name = title(process.cmdline())
         while name.startswith(_OURS):  # (whoever has the port is a part of a server, which its master can end)
             above = process.parent()
-            its_name = "" if above is None else title(above)
+            its_name = "" if above is None else title(above.cmdline())
             if above is None or not its_name.startswith(_OURS):
                 return _server(name, process.pid)
             process, name = above, its_name
@@ -44,5 +44,5 @@ def _name(pid: int, pids: set[int]) -> str:
 
 def _server(name: str, pid: int) -> str:
     """A server of ours by the title of its uppermost process, which has the configuration in brackets."""
-    configuration = name.partition(" [")[2].partition("]")[0]
-    return f"{name.partition(' [')[0]} (pid {pid}){f' with the configuration {configuration}' if configuration else ''}"
+    start, configuration = parts(name)
+    return f"{start} (pid {pid}){f' with the configuration {configuration}' if configuration else ''}"

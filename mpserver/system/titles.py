@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from mpserver.typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import psutil
+from collections.abc import Sequence
 
 
 def printable(text: str) -> str:
@@ -13,12 +10,21 @@ def printable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def title(process: psutil.Process) -> str:
+def title(words: Sequence[str]) -> str:
     """The title that a process gave itself, or the words of its command with a blank between them.
 
     A title that is longer than the command was comes without an end of its own, and psutil takes it apart at its
     blanks; a shorter one is followed by empty words.
 
-    :raises psutil.Error: it has ended, or may not be looked at.
+    :param words: what psutil says of its command line.
     """
-    return " ".join(process.cmdline()).rstrip()
+    return " ".join(words).rstrip()
+
+
+def parts(name: str) -> tuple[str, str]:
+    """What a title of ours says of its process, and the configuration of its server; "" where that is not told whole.
+
+    (A title that found no room for all of it has no bracket at its end.)
+    """
+    start, _, rest = name.partition(" [")
+    return start, rest[:-1] if rest.endswith("]") else ""

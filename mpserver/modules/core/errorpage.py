@@ -14,6 +14,7 @@ from mpserver.api import cgi_variables
 from mpserver.api.page_style import NOTE
 from mpserver.http1.html import escape
 from mpserver.http1.response import REASONS
+from mpserver.modules import core
 from mpserver.typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -218,6 +219,11 @@ def allow(methods: Iterable[str], *, trace: bool = True) -> str:
         if name == "GET":
             names.append("HEAD")
     return ",".join(dict.fromkeys((*names, "TRACE") if trace else names))
+
+
+def tell_methods(req: Request, methods: Iterable[str]) -> None:
+    """Set Allow to these methods, and to what its server answers beside them."""
+    req.headers_out["Allow"] = allow(methods, trace=core.traces(req.mp_host.server.conf))
 
 
 class ErrorDocument(NamedTuple):

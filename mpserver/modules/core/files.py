@@ -293,8 +293,7 @@ def options(req: Request) -> int:
     if req.mp_head.path != "*":
         from mpserver.modules.core import errorpage  # (few ask)
 
-        methods = (*METHODS, *req.mp_allowed_methods)
-        req.headers_out["Allow"] = errorpage.allow(methods, trace=core.traces(req.mp_host.server.conf))
+        errorpage.tell_methods(req, (*METHODS, *req.mp_allowed_methods))
     req.mp_set_content_length(0)
     return OK
 

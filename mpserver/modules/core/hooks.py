@@ -87,12 +87,17 @@ def _groups(planning: Planning) -> Step | None:
         return None
 
     def name(req: Request) -> int:
-        directory, slash, base = (req.mp_filename or "").rpartition("/")
-        for variable, value in captures(server, conf, req.mp_uri, directory + slash, base).items():
-            req.subprocess_env[variable] = value
+        name_groups(req, server, conf, req.mp_uri, req.mp_filename)
         return constants.DECLINED
 
     return name
+
+
+def name_groups(req: Request, server: Server, conf: Conf, uri: str, filename: str | None) -> None:
+    """Tell in the request's environment what named groups of sections have matched: ``MATCH_NAME``."""
+    directory, slash, base = (filename or "").rpartition("/")
+    for variable, value in captures(server, conf, uri, directory + slash, base).items():
+        req.subprocess_env[variable] = value
 
 
 def _links(planning: Planning) -> Step | None:

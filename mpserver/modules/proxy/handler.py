@@ -344,8 +344,7 @@ def _last(req: Request) -> int:
         status: int = req.mp_plan.named(TRACE_HANDLER)(req)
         return status
     if req.mp_method == "OPTIONS":
-        traces = core.traces(req.mp_host.server.conf)
-        req.headers_out["Allow"] = errorpage.allow(req.mp_allowed_methods, trace=traces)
+        errorpage.tell_methods(req, req.mp_allowed_methods)
         req.mp_set_content_length(0)
         return constants.DONE
     _log(req, "Max-Forwards has reached zero: a proxy loop?")
