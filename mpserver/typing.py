@@ -82,8 +82,16 @@ else:
     class NamedTuple(metaclass=_Fields):
         """As `typing.NamedTuple`."""
 
-    class Protocol:
-        """Says only what others look like: nobody asks whether an object is one."""
+    class _Looks(type):
+        """Makes what says only what others look like empty: nobody calls its functions, or asks for its annotations."""
+
+        def __new__(cls, name, bases, body):
+            if name != "Protocol" and Protocol in bases:
+                body = {key: body[key] for key in ("__module__", "__qualname__", "__slots__") if key in body}
+            return super().__new__(cls, name, bases, body)
+
+    class Protocol(metaclass=_Looks):
+        """As `typing.Protocol`, but for that nobody asks whether an object is one."""
 
     class _Named:
         """A name that may have others in brackets."""

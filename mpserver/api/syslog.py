@@ -6,7 +6,7 @@ import os
 import time
 
 from mpserver.http1.dates import MONTHS
-from mpserver.system.log_files import SYSLOG
+from mpserver.system.log_targets import SYSLOG
 from mpserver.typing import NamedTuple
 
 #: The facilities by name (RFC 3164 section 4.1.1).

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import enum
-
 from mpserver.config.settings import Setting
+from mpserver.enumeration import Flag, auto
 from mpserver.typing import NamedTuple
 
 
-class Override(enum.Flag):
+class Override(Flag):
     """The classes of AllowOverride that let a directive stand in .htaccess."""
 
     NONE = 0
-    AUTHCONFIG = enum.auto()
-    FILEINFO = enum.auto()
-    INDEXES = enum.auto()
-    LIMIT = enum.auto()
-    OPTIONS = enum.auto()
+    AUTHCONFIG = auto()
+    FILEINFO = auto()
+    INDEXES = auto()
+    LIMIT = auto()
+    OPTIONS = auto()
     ALL = AUTHCONFIG | FILEINFO | INDEXES | LIMIT | OPTIONS
 
 

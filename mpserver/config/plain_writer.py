@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 
+from mpserver import enumeration
 from mpserver.config.plain import CONF, ENUMERATION, OBJECT, PATTERN, RECORD, Name, PlainConf
 from mpserver.config.settings import Conf
 from mpserver.typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ class Writer:
         convert = _CONVERT.get(kind)
         if convert is not None:
             return convert(self, value)
-        if isinstance(value, enum.Enum):
+        if isinstance(value, (enum.Enum, enumeration.Enum)):
             return [ENUMERATION, self._class(kind), value.value]
         if issubclass(kind, tuple) and hasattr(kind, "_fields"):
             return [RECORD, self._class(kind), *map(self.value, value)]

@@ -11,13 +11,13 @@ can keep what they made of it by its identity.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Sequence
 
 from mpserver import lazyre
 from mpserver.config.entries import FILES
 from mpserver.config.override import ALLOW_OVERRIDE, ALLOW_OVERRIDE_LIST
 from mpserver.config.settings import Conf
+from mpserver.enumeration import Enum
 from mpserver.remembered import Remembered
 from mpserver.typing import TYPE_CHECKING, Protocol
 
@@ -34,7 +34,7 @@ REMEMBERED = 8192
 ROOM, EACH = 4 << 20, 384
 
 
-class Last(enum.Enum):
+class Last(Enum):
     """What the Directory sections make of the last name of a path, as httpd's directory walk does.
 
     In all cases Files sections see the name.

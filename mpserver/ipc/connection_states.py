@@ -18,8 +18,8 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Iterator
-from enum import IntEnum
 
+from mpserver.enumeration import IntEnum
 from mpserver.ipc.mapping import mapped
 
 

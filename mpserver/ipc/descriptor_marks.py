@@ -18,8 +18,8 @@ WorkerTimeout is set.
 from __future__ import annotations
 
 import os
-from enum import IntEnum
 
+from mpserver.enumeration import IntEnum
 from mpserver.ipc.connection_states import ConnectionState
 
 

@@ -59,8 +59,8 @@ import errno
 import os
 import select
 import struct
-from enum import IntEnum
 
+from mpserver.enumeration import IntEnum
 from mpserver.errors import StartError, is_crowded
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 

@@ -43,8 +43,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from enum import IntEnum
 
+from mpserver.enumeration import IntEnum
 from mpserver.ipc import interpreter_stats
 
 PAGE = 77824

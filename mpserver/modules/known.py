@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import enum
-
+from mpserver.enumeration import Enum, IntEnum
 from mpserver.typing import NamedTuple
 
 #: Where the modules are.
 PACKAGE = "mpserver.modules"
 
 
-class Order(enum.IntEnum):
+class Order(IntEnum):
     """The place of a module among those that have a hook; within each, the table decides."""
 
     FIRST = 0
@@ -18,7 +17,7 @@ class Order(enum.IntEnum):
     LAST = 2
 
 
-class Part(enum.Enum):
+class Part(Enum):
     """When a module takes part in requests."""
 
     NEVER = "never"

@@ -17,8 +17,8 @@ from mpserver.modules.core.file_cache import Pages
 from mpserver.modules.reqtimeout import READ_TIMEOUTS
 from mpserver.phases.steps import beginning
 from mpserver.remembered import Remembered
-from mpserver.system.log_files import log_key
 from mpserver.system.log_lines import Write, at_once
+from mpserver.system.log_targets import log_key
 from mpserver.typing import TYPE_CHECKING
 from mpserver.version import MOD_PYTHON_VERSION, VERSION
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from mpserver.enumeration import IntEnum
 
 
 class Stage(IntEnum):

@@ -13,7 +13,7 @@ from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError, StartError
 from mpserver.modules import core, log_config, mpm, python, status, tracing, unixd
 from mpserver.supervisor.maintenance import SpareRules
-from mpserver.system import log_files
+from mpserver.system import log_files, log_targets
 from mpserver.system.account import Account, can_keep_from_gaining
 from mpserver.system.listeners import Address
 from mpserver.typing import TYPE_CHECKING, NamedTuple
@@ -81,7 +81,7 @@ def process_settings(configuration: Configuration, euid: int | None = None) -> P
         pid_file=core.pid_file(conf),
         addresses=tuple(_address(listen, decision.account) for listen in conf[core.LISTEN]),
         backlog=conf[mpm.LISTEN_BACKLOG],
-        error_log=log_files.log_key(root, core.error_log(conf)),
+        error_log=log_targets.log_key(root, core.error_log(conf)),
         log_level=error_log.DEFAULT_LEVEL if levels.level is None else levels.level,
         log_levels=levels.modules,
         log_targets=tuple(targets(configuration)),

@@ -24,7 +24,7 @@ class WorkerStart(NamedTuple):
     generation: int
     configuration: Finished
     listeners: list[socket.socket]
-    #: Descriptors by the keys of `mpserver.system.log_files.log_key`.
+    #: Descriptors by the keys of `mpserver.system.log_targets.log_key`.
     logs: dict[str, int]
     scoreboard: Scoreboard
     control: socket.socket

@@ -1,8 +1,6 @@
 """The log files: opened by the master before it drops anything, inherited by all others as descriptors.
 
-A target is a file (relative to ServerRoot), a program behind a pipe: ``|program arguments``, ``||`` the
-same, ``|$command`` through the shell (httpd's piped logs), or ``syslog``. `log_key` gives the name under
-which a target is found among the descriptors.
+What they may be, and under which names their descriptors are found: `mpserver.system.log_targets`.
 
 Each generation opens its logs anew: that is how files are reopened on a restart, while workers that
 still drain go on writing to the file they had, wherever a rotation moved it. Without a restart `Logs.open_again` opens
@@ -21,11 +19,9 @@ from collections.abc import Iterable
 from mpserver.errors import StartError
 from mpserver.system import descriptors
 from mpserver.system.account import name_of
+from mpserver.system.log_targets import QUEUE, SYSLOG, log_key
 
-#: What the targets begin with that no directive can name: a module of the server and its arguments follow, a program
-#: that reads messages.
-QUEUE = "\0"
-#: What such a program gets with another socket that it is to read from.
+#: What a program that reads messages (`QUEUE`) gets with another socket that it is to read from.
 OFFER = b"+"
 #: So many are given at a time: the kernel has room for less than three hundred messages of any size.
 GIVEN = 16
@@ -34,9 +30,6 @@ _BEGIN = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module(sys.argv.pop(1), run_name='__main__')"
 )
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-#: Where the system's log listens.
-SYSLOG = "/dev/log"
 
 #: Files that are descriptors which we have already; opening them anew fails where they are sockets.
 _STANDARD = {"/dev/stdout": 1, "/proc/self/fd/1": 1, "/dev/stderr": 2, "/proc/self/fd/2": 2}
@@ -377,10 +370,3 @@ def file_of(root: str, target: str) -> str:
     """The path of a log that is a file, and can be moved; "": it is none."""
     name = log_key(root, target)
     return name if name.startswith("/") and name not in _STANDARD and not name.startswith("/dev/") else ""
-
-
-def log_key(root: str, target: str) -> str:
-    """The name of a log's target among the open descriptors: its absolute path; of a pipe or syslog its text."""
-    if target.startswith(("|", "syslog:", QUEUE)) or target == "syslog":
-        return target
-    return os.path.normpath(os.path.join(root, target))

@@ -30,7 +30,7 @@ from mpserver.phases.plan import InterpreterId, plan_of
 from mpserver.phases.running import run_steps
 from mpserver.phases.survey import finish
 from mpserver.serving.boot import Boot
-from mpserver.system.log_files import log_key
+from mpserver.system.log_targets import log_key
 from mpserver.testing.reply import Reply, parse
 from mpserver.typing import TYPE_CHECKING, Any
 

@@ -165,14 +165,14 @@ def test_what_an_interpreter_begins_without(start_server: StartServer) -> None:
     modules = here["modules"]
     assert isinstance(modules, list)
     heavy = {
-        "collections", "functools", "operator", "re", "socket", "signal", "subprocess", "shlex", "contextlib",
+        "collections", "enum", "functools", "operator", "re", "socket", "signal", "subprocess", "shlex", "contextlib",
         "sysconfig", "typing", "pickle", "grp", "pwd", "html", "ipaddress", "urllib.parse", "warnings",
         "mod_python._cgi.streams", "mod_python._forms.storage", "mpserver.api.input_filters",
         "mpserver.api.output_filters", "mpserver.modules.cgi", "mpserver.modules.core.errorpage",
         "mpserver.modules.core.files", "mpserver.modules.python.filters",
         "mpserver.modules.log_config", "mpserver.phases.survey",
         "mpserver.serving.connection_handlers", "mpserver.serving.leased_listeners",
-        "mpserver.system.subinterpreters",
+        "mpserver.modules.autoindex", "mpserver.system.log_files", "mpserver.system.subinterpreters",
     }  # fmt: skip
     assert sorted(heavy & set(modules)) == []
 

@@ -15,7 +15,7 @@ import pytest
 
 from conftest import StartServer
 from mpserver.ipc import span_records
-from mpserver.system import log_files
+from mpserver.system import log_files, log_targets
 from support.otlp import Collector, Span, collector
 from support.server import BACKENDS, EACH_AND_THREADS, Server
 from support.waiting import wait_for
@@ -374,7 +374,7 @@ def test_what_a_collector_refuses_takes_nothing_with_it(tmp_path: Path) -> None:
     facts: dict[str, object] = {"account": None, "level": None, "levels": {}, "style": None}
     with collector() as receiver, contextlib.ExitStack() as stack:
         receiver.most = 100_000
-        target = f"{log_files.QUEUE}mpserver.telemetry {receiver.url}"
+        target = f"{log_targets.QUEUE}mpserver.telemetry {receiver.url}"
         logs = log_files.Logs(str(tmp_path), ["error_log", target], own=json.dumps(facts))
         pid = logs._pipes[0].pid
         stack.callback(os.waitpid, pid, 0)  # (it ends when nobody is left who could write)

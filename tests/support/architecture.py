@@ -18,6 +18,7 @@ FLOORS = {
     "mpserver": 0,
     "mpserver.alike": 1,
     "mpserver.builtin": 1,
+    "mpserver.enumeration": 1,
     "mpserver.errors": 1,
     "mpserver.lazy": 1,
     "mpserver.lazyre": 2,
@@ -52,8 +53,8 @@ FLOORS = {
 
 #: What everybody stands on.
 GROUND = {
-    "mpserver", "mpserver.alike", "mpserver.builtin", "mpserver.errors", "mpserver.lazy", "mpserver.lazyre",
-    "mpserver.ready_regexes", "mpserver.typing", "mpserver.version",
+    "mpserver", "mpserver.alike", "mpserver.builtin", "mpserver.enumeration", "mpserver.errors", "mpserver.lazy",
+    "mpserver.lazyre", "mpserver.ready_regexes", "mpserver.typing", "mpserver.version",
 }  # fmt: skip
 
 #: Lines of a file, at most.

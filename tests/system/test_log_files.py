@@ -12,7 +12,8 @@ import pytest
 
 from mpserver.errors import StartError
 from mpserver.system import log_files
-from mpserver.system.log_files import GIVEN, QUEUE, Logs, log_key
+from mpserver.system.log_files import GIVEN, Logs
+from mpserver.system.log_targets import QUEUE, log_key
 from support.waiting import wait_for
 
 

@@ -6,11 +6,11 @@ gives the hash of name, realm and password; None where it can't.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 
 from mpserver.config.settings import Conf
+from mpserver.enumeration import Enum, auto
 from mpserver.modules.authn_core import Alias, Provider
 from mpserver.typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Outcome(enum.Enum):
+class Outcome(Enum):
     """What a provider says of a user."""
 
-    GRANTED = enum.auto()
-    DENIED = enum.auto()
-    NOT_FOUND = enum.auto()
+    GRANTED = auto()
+    DENIED = auto()
+    NOT_FOUND = auto()
     #: Something is wrong with the server, and was logged.
-    FAILED = enum.auto()
+    FAILED = auto()
 
 
 #: Gets the request, the user's name and the password.

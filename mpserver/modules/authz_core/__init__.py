@@ -6,11 +6,11 @@ several of them come to.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterable, Iterator
 
 from mpserver.config.methods import Methods, holds_for
 from mpserver.config.settings import Conf, Setting, update
+from mpserver.enumeration import Enum, auto
 from mpserver.modules.authn_core import AUTH_TYPE
 from mpserver.typing import Any, NamedTuple
 
@@ -18,17 +18,17 @@ from mpserver.typing import Any, NamedTuple
 SEND_FORBIDDEN = Setting("AuthzSendForbiddenOnFailure", False)
 
 
-class Decision(enum.Enum):
+class Decision(Enum):
     """What the requirements come to."""
 
-    GRANTED = enum.auto()
-    DENIED = enum.auto()
+    GRANTED = auto()
+    DENIED = auto()
     #: No, as long as nobody has authenticated.
-    NEEDS_USER = enum.auto()
+    NEEDS_USER = auto()
     #: Neither yes nor no; at the end that is a no.
-    NEUTRAL = enum.auto()
+    NEUTRAL = auto()
     #: It can't be found out, for something is wrong with the server.
-    FAILED = enum.auto()
+    FAILED = auto()
 
 
 GRANTED, DENIED, NEEDS_USER = Decision.GRANTED, Decision.DENIED, Decision.NEEDS_USER

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import enum
-
 from mpserver.config.settings import Setting, prepend
+from mpserver.enumeration import Enum, Flag, auto
 from mpserver.typing import NamedTuple
 
-#: The name of the module for LoadModule.
-MODULE = "autoindex_module"
 
-
-class Shown(enum.Flag):
+class Shown(Flag):
     """The words of IndexOptions that are on or off."""
 
     NONE = 0
-    ADD_ALT_CLASS = enum.auto()
-    FANCY = enum.auto()
-    TABLE = enum.auto()
-    FOLDERS_FIRST = enum.auto()
-    ICONS_ARE_LINKS = enum.auto()
-    IGNORE_CASE = enum.auto()
-    IGNORE_CLIENT = enum.auto()
-    SCAN_TITLES = enum.auto()
-    SHOW_FORBIDDEN = enum.auto()
-    NO_SORTING = enum.auto()
-    NO_DESCRIPTION = enum.auto()
-    NO_PREAMBLE = enum.auto()
-    NO_ICON = enum.auto()
-    NO_TIME = enum.auto()
-    NO_RULES = enum.auto()
-    NO_SIZE = enum.auto()
-    TRACK_MODIFIED = enum.auto()
-    OLD_DATES = enum.auto()
-    VERSION_SORT = enum.auto()
-    XHTML = enum.auto()
+    ADD_ALT_CLASS = auto()
+    FANCY = auto()
+    TABLE = auto()
+    FOLDERS_FIRST = auto()
+    ICONS_ARE_LINKS = auto()
+    IGNORE_CASE = auto()
+    IGNORE_CLIENT = auto()
+    SCAN_TITLES = auto()
+    SHOW_FORBIDDEN = auto()
+    NO_SORTING = auto()
+    NO_DESCRIPTION = auto()
+    NO_PREAMBLE = auto()
+    NO_ICON = auto()
+    NO_TIME = auto()
+    NO_RULES = auto()
+    NO_SIZE = auto()
+    TRACK_MODIFIED = auto()
+    OLD_DATES = auto()
+    VERSION_SORT = auto()
+    XHTML = auto()
 
 
 class IndexOptions(NamedTuple):
@@ -58,7 +54,7 @@ def _merge(outer: IndexOptions, inner: IndexOptions) -> IndexOptions:
     return IndexOptions(None, (outer.add & ~inner.remove) | inner.add, (outer.remove & ~inner.add) | inner.remove)
 
 
-class By(enum.Enum):
+class By(Enum):
     """What a rule looks at."""
 
     NAME = "name"

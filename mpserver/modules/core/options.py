@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import enum
-
 from mpserver.config.settings import Conf, Setting
+from mpserver.enumeration import Flag, auto
 from mpserver.typing import NamedTuple
 
 
-class Option(enum.Flag):
+class Option(Flag):
     """The options by themselves."""
 
     NONE = 0
-    INDEXES = enum.auto()
+    INDEXES = auto()
     #: Server side includes; `EXEC` among them.
-    INCLUDES = enum.auto()
-    EXEC = enum.auto()
+    INCLUDES = auto()
+    EXEC = auto()
     #: Links are followed; with `OWNER` those whose owner is that of their target.
-    LINKS = enum.auto()
-    OWNER = enum.auto()
-    EXEC_CGI = enum.auto()
-    MULTI_VIEWS = enum.auto()
+    LINKS = auto()
+    OWNER = auto()
+    EXEC_CGI = auto()
+    MULTI_VIEWS = auto()
     ALL = INDEXES | INCLUDES | EXEC | LINKS | EXEC_CGI
 
 

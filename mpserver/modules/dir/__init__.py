@@ -15,3 +15,6 @@ DIRECTORY_CHECK_HANDLER = Setting("DirectoryCheckHandler", False)
 INDEX_REDIRECT = Setting("DirectoryIndexRedirect", 0)
 #: The path of a URI that answers for files that are not there and directories without an index; "": nothing does.
 FALLBACK = Setting("FallbackResource", "")
+
+#: The module that lists directories, as LoadModule names it.
+AUTOINDEX = "autoindex_module"

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from mpserver.api import constants
 from mpserver.config.settings import Conf
 from mpserver.http1.percent import encode_path, sendable
-from mpserver.modules import autoindex
 from mpserver.modules.core.options import Option, effective
 from mpserver.modules.dir import (
+    AUTOINDEX,
     DIRECTORY_CHECK_HANDLER,
     DIRECTORY_INDEX,
     DIRECTORY_SLASH,
@@ -41,7 +41,7 @@ def directory(planning: Planning) -> Step:
     sole = len(conf[DIRECTORY_INDEX]) == 1
     moved = conf[INDEX_REDIRECT]
     # (only who names mod_autoindex somehow has it: without it a directory is nothing that can be served)
-    listed = effective(conf) & Option.INDEXES or autoindex.MODULE in planning.engine.loaded
+    listed = effective(conf) & Option.INDEXES or AUTOINDEX in planning.engine.loaded
 
     def serve(req: Request) -> int:
         found: list[int] = []

@@ -6,7 +6,7 @@ The module is this server's own; httpd has none for it.
 from __future__ import annotations
 
 from mpserver.config.settings import Conf, Setting
-from mpserver.system.log_files import QUEUE
+from mpserver.system.log_targets import QUEUE
 
 #: What TraceContext says: traces that clients tell go on here, or each request begins one; without it none are made.
 ON, NEW, OFF = "on", "new", "off"
