@@ -29,8 +29,8 @@ class HookTable:
         self._placed = {name: known.folder for known in table if known.placed for name in known.handlers}
         #: The functions of hooks that modules call plain.
         self._plain: set[Callable[..., Any]] = set()
-        #: The modules that took part in something so far.
-        self.loaded: set[str] = set()
+        #: The modules that took part in something so far, with their hooks.
+        self.loaded: dict[str, ModuleType] = {}
 
     def owner(self, handler: str) -> str | None:
         """The folder of the module that has a content handler."""
@@ -61,13 +61,15 @@ class HookTable:
 
         :raises Unread: there is no descriptor left to read them with; the next request may be luckier.
         """
+        found = self.loaded.get(folder)
+        if found is not None:
+            return found
         try:
-            found = import_module(f"{PACKAGE}.{folder}.hooks")
+            found = self.loaded[folder] = import_module(f"{PACKAGE}.{folder}.hooks")
         except OSError as error:
             if not is_crowded(error):
                 raise
             raise Unread(f"the module {folder} can't be loaded now: {error.strerror}") from error
-        self.loaded.add(folder)
         return found
 
     def ask(self, active: frozenset[str], hook: str, *about: Any) -> tuple[Any, ...]:
