@@ -131,8 +131,10 @@ def test_a_handler_that_becomes_a_class_is_always_something_to_call(modules: Pat
     def work(number: int) -> None:
         for turn in range(30):
             if number == 0:
-                file.write_text((classy, plain)[turn % 2])
-                os.utime(file, ns=(turn * 10**9, turn * 10**9))
+                written = file.with_suffix(".new")  # (nobody may read half of it)
+                written.write_text((classy, plain)[turn % 2])
+                os.utime(written, ns=(turn * 10**9, turn * 10**9))
+                written.replace(file)
             function = handler.resolve(plan, loader, float(next(clock)) / 7, None)
             assert function is not None
             assert function(None) == 1
