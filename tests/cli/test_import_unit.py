@@ -148,7 +148,8 @@ def test_headers_redirects_and_the_log(server: Server, folder: Path) -> None:
     assert server.get("/a.txt").header("X-Static") == "yes"
     assert server.get("/nothing").header("X-Static") is None
     assert server.get("/old").header("Location") == "https://example.org/new"
-    assert '127.0.0.1 "GET /a.txt HTTP/1.1" 200 -\n' in (folder / "access.log").read_text()
+    line = '127.0.0.1 "GET /a.txt HTTP/1.1" 200 -\n'
+    wait_for(lambda: line in (folder / "access.log").read_text(), "its line in the log")
 
 
 def said_by(peer: str, server: Server, path: str, **headers: str) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from support.processes import adopt_orphans, alive, nothing_outlives
+from support.processes import adopt_orphans, alive, descendants, nothing_outlives
 from support.server import Port
 from support.waiting import PATIENCE, wait_for
 
@@ -99,12 +99,14 @@ def test_a_site_is_made_started_restarted_and_stopped(tmp_path: Path, port: int,
         assert wait_for(lambda: answers(port, "/page"), "an answer") == (200, "hello")
         master = psutil.Process(int((site / "logs" / "httpd.pid").read_text()))
         for command in ("graceful", "restart"):
-            log = (site / "logs" / "error_log").read_text()
+            log, former = (site / "logs" / "error_log").read_text(), descendants(master)
             mod_python(command, config)
             wait_for(
                 lambda log=log: "resuming normal operations" in (site / "logs" / "error_log").read_text()[len(log) :],  # type: ignore[misc]
                 f"the end of {command}",
             )
+            # (one that ends may take a client along)
+            wait_for(lambda former=former: not any(map(alive, former)), "the former workers to end")  # type: ignore[misc]
             assert fetch(port, "/page") == (200, "hello")
         assert int((site / "logs" / "httpd.pid").read_text()) == master.pid
     finally:

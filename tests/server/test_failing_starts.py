@@ -168,7 +168,7 @@ def test_who_waits_for_it_gets_an_error_at_once(
     start_server: StartServer, fault: Callable[[str], None], kind: str, name: str, mpm: str
 ) -> None:
     server = start_server(CONF, {"app.py": APP}, backend=kind, mpm=mpm, mode="daemon")
-    workers = server.workers()
+    workers = wait_for(server.workers, "the worker")
     fault(name)
     assert {reply.status for reply in at_once(server, "/", 3)} <= {500, 503}
     interpreter = "main_interpreter" if kind == "main" else "first"

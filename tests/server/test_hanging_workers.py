@@ -84,6 +84,7 @@ def test_the_watchdog_hears_of_workers_that_get_on(
         for _ in range(2):
             while told.recv(4096) != b"WATCHDOG=1":
                 pass
+        wait_for(lambda: len(server.workers()) == 2, "both workers")
         for worker in server.workers():
             worker.suspend()
         try:

@@ -43,7 +43,8 @@ from mod_python import apache
 def handler(req):
     if req.uri == "/busy":
         open(os.path.join(os.path.dirname(__file__), "begun"), "w").close()
-        time.sleep(3)
+        while not os.path.exists(os.path.join(os.path.dirname(__file__), "go on")):
+            time.sleep(0.01)
     elif req.uri == "/hang":
         import ctypes
         ctypes.PyDLL(None).sleep(60)
@@ -117,14 +118,14 @@ def _at_rest(worker: psutil.Process, client: socket.socket) -> None:
     """Wait until a worker has taken note that a client, which has its answer already, has the whole of it."""
     port = client.getsockname()[1]
     [number] = [one.fd for one in worker.net_connections("tcp") if tuple(one.raddr)[1:] == (port,)]
-    # (more than one descriptor may be of that memory)
-    marks, *_ = [
-        entry for entry in Path(f"/proc/{worker.pid}/fd").iterdir() if "mpserver-descriptors" in os.readlink(entry)
-    ]
 
     def at_rest() -> bool:
-        with marks.open("rb") as file:
-            return os.pread(file.fileno(), 1, number) == bytes((descriptor_marks.IDLE,))
+        for entry in Path(f"/proc/{worker.pid}/fd").iterdir():  # (more than one may be of that memory)
+            with contextlib.suppress(FileNotFoundError):  # (and others are closed this moment)
+                if "mpserver-descriptors" in os.readlink(entry):
+                    with entry.open("rb") as file:
+                        return os.pread(file.fileno(), 1, number) == bytes((descriptor_marks.IDLE,))
+        return False
 
     wait_for(at_rest, "a worker to know that a connection is at rest")
 
@@ -142,6 +143,7 @@ def test_connections_of_a_worker_that_hangs_go_to_the_next(start_server: StartSe
         wait_for((server.www / "begun").exists, "a request to begin")
         _arrive(server, clients["waits"], _get("/waits"))
         _suspend(worker)
+        server.write("go on", "")  # (only who is not of that process goes on)
         clients["kept"].sendall(_get("/second"))
         clients["silent"].sendall(_get("/late"))
         server.wait_for_log("(WorkerTimeout): it is replaced")

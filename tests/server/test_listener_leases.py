@@ -126,7 +126,7 @@ def test_a_borrower_in_a_long_request_delays_nobody(start_server: StartServer) -
     try:
         wait_for((server.pid_file.parent / "begun").exists, "the handler to begin")
         assert server.get("/", host="two.test").text.split()[0] == "two.test"
-        assert not is_lent(server)
+        wait_for(lambda: not is_lent(server), "the listener to be back")
     finally:
         (server.pid_file.parent / "go on").touch()
         client.join()

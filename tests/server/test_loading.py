@@ -369,7 +369,7 @@ def test_a_try_that_never_ends_is_given_up(
     assert ("hangs.py, line 14)" in told) is not deaf, told
     assert "took more than 1 s" in told
     (tried,) = set(map(int, loaded.read_text().split())) - {found["pid"]}
-    assert not psutil.pid_exists(tried)
+    wait_for(lambda: not psutil.pid_exists(tried), "the try to be gone")
 
 
 def test_a_try_ends_with_the_server(start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

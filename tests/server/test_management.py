@@ -17,6 +17,7 @@ import pytest
 from conftest import StartServer
 from support.held import HOLD, held, let_go
 from support.metrics import parse_openmetrics, parse_prometheus
+from support.processes import alive
 from support.server import BACKENDS, Port, Server, receive_all
 from support.waiting import PATIENCE, wait_for
 
@@ -172,9 +173,10 @@ def test_counts_stay_over_the_death_of_workers_and_restarts(managed: Managed) ->
     killed.kill()
     wait_for(lambda: value("mpserver_worker_crashes") == crashes + 1, "the crash to be counted")
     assert value("mpserver_requests") >= before
-    restarts = value("mpserver_restarts")
+    restarts, former = value("mpserver_restarts"), managed.server.workers()
     managed.server.send(signal.SIGHUP)
     wait_for(lambda: value("mpserver_restarts") == restarts + 1, "the restart")
+    wait_for(lambda: not any(map(alive, former)), "the former workers to end")
     wait_for(lambda: managed.ask("/readyz")[0] == 200, "it to be ready again")
     assert value("mpserver_requests") >= before
     managed.server.get("/")

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import StartServer
 from support.backend import Asked, Backend, Talk, backend
-from support.server import Reply, Server
+from support.server import Port, Reply, Server
 
 CONF = """
 LoadModule proxy_module modules/mod_proxy.so
@@ -141,14 +141,15 @@ def behind() -> Iterator[Backend]:
 @pytest.fixture(scope="module", params=["prefork", "worker"])
 def server(request: pytest.FixtureRequest, start_module_server: StartServer, behind: Backend) -> Iterator[Server]:
     """One server for each MPM."""
-    with backend() as dead:
-        port = dead.port
+    dead = Port()  # (nobody listens there)
     files: dict[str, str | bytes] = {
         "alias/not/page.txt": "here", "handled/it.txt": "x", "page.txt": "static", "alias/x": "alias",
     }  # fmt: skip
-    made = start_module_server(CONF, files, mpm=request.param, variables={"BACK": str(behind.port), "DEAD": str(port)})
+    variables = {"BACK": str(behind.port), "DEAD": str(dead.number)}
+    made = start_module_server(CONF, files, mpm=request.param, variables=variables)
     with backend(answer, path=made.root / "back.sock"):
         yield made
+    dead.release()
 
 
 def told(reply: Reply) -> Any:

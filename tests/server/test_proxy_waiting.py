@@ -17,7 +17,7 @@ from conftest import StartServer
 from mpserver.ipc.waiting_requests import PLACES
 from support.backend import Asked, Backend, Talk, backend
 from support.processes import descendants
-from support.server import Mode, Server, listens, receive_all, receive_until
+from support.server import Mode, Port, Server, listens, receive_all, receive_until
 from support.waiting import PATIENCE, wait_for
 
 MIB = 1 << 20
@@ -168,14 +168,15 @@ def server(
     request: pytest.FixtureRequest, start_module_server: StartServer, back: Backend, behind: Behind
 ) -> Iterator[Server]:
     """One server for each MPM."""
-    with backend() as dead:
-        variables = {"BACK": str(back.port), "DEAD": str(dead.port)}
+    dead = Port()  # (nobody listens there)
+    variables = {"BACK": str(back.port), "DEAD": str(dead.number)}
     files = {"page.txt": "static", "application/sorry.py": SORRY}
     made = start_module_server(CONF + ERRORS, files, mpm=request.param, variables=variables)
     (made.root / "users").write_text("eve:$apr1$salt$dIQSC7CZVMfwYUarWFsjy0\n")
     with backend(behind.answer, path=made.root / "back.sock"):
         assert made.get("/back/warm").text == "ok"
         yield made
+    dead.release()
 
 
 def asking(server: Server, path: str, method: str = "GET") -> socket.socket:

@@ -12,7 +12,7 @@ import pytest
 from conftest import StartServer
 from support.backend import Asked, Backend, Talk, backend
 from support.certificates import Authority
-from support.server import Server
+from support.server import Port, Server
 from support.waiting import PATIENCE, wait_for
 
 CONF = """
@@ -121,13 +121,13 @@ def server(
     pair: tuple[Backend, Backend],
     encrypted: Backend,
     authority: Authority,
-) -> Server:
+) -> Iterator[Server]:
     """One server for each MPM."""
-    with backend() as dead:
-        port = dead.port
+    dead = Port()  # (nobody listens there)
     one, two = pair
-    told = {"ONE": one.port, "TWO": two.port, "DEAD": port, "TLS": encrypted.port, "CA": authority.file}
-    return start_module_server(CONF, mpm=request.param, variables={key: str(value) for key, value in told.items()})
+    told = {"ONE": one.port, "TWO": two.port, "DEAD": dead.number, "TLS": encrypted.port, "CA": authority.file}
+    yield start_module_server(CONF, mpm=request.param, variables={key: str(value) for key, value in told.items()})
+    dead.release()
 
 
 def line(server: Server, path: str, headers: dict[str, str] | None = None) -> str:

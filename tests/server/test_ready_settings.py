@@ -182,7 +182,7 @@ def test_an_interpreter_has_few_descriptors_and_threads(start_server: StartServe
     """Its ends of the way to the router, what its loop waits with, and a bell; its own thread, and the offloader."""
     conf = '<Directory "${WWW}">\nSetHandler mod_python\nPythonHandler app\n</Directory>\n' + HOSTS
     server = start_server(conf, FILES, backend=kind, mode="daemon")
-    (worker,) = server.workers()
+    (worker,) = wait_for(server.workers, "the worker")
     told(server, "host0")  # (what the worker has for all of them)
     count = 8
     each = 6 if kind == "shared" and sys.version_info < (3, 13) else 4  # (there are two more with 3.12)

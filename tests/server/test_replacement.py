@@ -218,7 +218,7 @@ def test_reload_in_a_server_of_one_process(start_server: StartServer) -> None:
     for backend in IN_PLACE:
         server = start_server(conf, FILES, mode="one", backend=backend)
         assert number(server) == "1"
-        server.write("parts/number.py", NUMBER % 22)
+        change(server, NUMBER % 22)
         wait_for(lambda server=server: number(server) == "22", "the new code")  # type: ignore[misc]
 
 

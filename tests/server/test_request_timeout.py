@@ -302,7 +302,7 @@ def test_a_module_that_never_ends_its_import_is_ended_with_its_request(start_ser
     server = start_server(conf, {"app.py": APP, "never.py": "import app\n\napp.nap()\n"}, backend=kind, mode="daemon")
     assert server.get("/short").status == 500
     assert "PythonRequestTimeout" in server.log()
-    assert server.get("/where").status == 200
+    wait_for(lambda: server.get("/where").status == 200, "a request that ends in its time")
 
 
 def test_others_go_on_while_one_is_replaced(start_server: StartServer, backend: str) -> None:

@@ -62,7 +62,9 @@ def interpreter(server: Server) -> dict[str, Any]:
 
 def test_what_an_interpreter_did_is_counted(server: Server) -> None:
     assert server.get("/").status == 200
-    before = interpreter(server)
+    # (one that has answered may not have come to its end, and counts then)
+    before = wait_for(lambda: (i := interpreter(server))["state"] == "_" and i, "the request's end")
+    assert isinstance(before, dict)
     for path in ("/", "/work", "/fail"):
         server.get(path)
     after = wait_for(lambda: (i := interpreter(server))["requests"] == before["requests"] + 3 and i, "the count")

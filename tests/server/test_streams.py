@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -85,8 +86,11 @@ Listen 127.0.0.1:${TALK}
 def memory(server: Server) -> int:
     """Bytes of memory that the server's processes have."""
     assert server.master is not None
-    family = [server.master, *descendants(server.master)]
-    return sum(process.memory_info().rss for process in family)
+    found = 0
+    for process in (server.master, *descendants(server.master)):
+        with contextlib.suppress(psutil.NoSuchProcess):  # (it has ended this moment)
+            found += process.memory_info().rss
+    return found
 
 
 class Watch:
@@ -99,10 +103,7 @@ class Watch:
 
     def look(self) -> None:
         """Look now."""
-        try:
-            self.growth = max(self.growth, memory(self._server) - self._before)
-        except psutil.NoSuchProcess:
-            pass  # (one of its processes has ended this moment)
+        self.growth = max(self.growth, memory(self._server) - self._before)
 
 
 @pytest.fixture(scope="module")

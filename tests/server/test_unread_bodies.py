@@ -371,7 +371,7 @@ def test_a_crash_leaves_what_was_answered(start_server: StartServer, mpm: str) -
         kept = posted.sock, skipped.sock
         for _ in range(SMALL // 65536 + 3):  # (with each the same process reads on in what was left of the bodies)
             assert server.get("/app").status == 200
-        time.sleep(0.3)  # (under worker nothing tells when a thread has let go of a connection that is answered)
+        time.sleep(1)  # (under worker nothing tells when a thread has let go of a connection that is answered)
         assert server.get("/app?crash").status == 500
         for connection in (posted, skipped):
             connection.request("GET", "/app")

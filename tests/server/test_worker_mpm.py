@@ -359,6 +359,7 @@ def test_mpm_query_and_sessions(start_server: StartServer) -> None:
         CONF + more + "MaxRequestWorkers 40\nServerLimit 5\nThreadLimit 30\nMinSpareThreads 15\nMaxSpareThreads 35\n",
         FILES, mpm="worker", threads=10, mode="daemon", workers=2,
     )  # fmt: skip
+    wait_for(lambda: json.loads(server.get("/app/query").text)[0]["MAX_DAEMON_USED"] == 2, "both workers")
     assert json.loads(server.get("/app/query").text) == [
         {
             "MAX_DAEMON_USED": 2, "IS_THREADED": 1, "IS_FORKED": 2, "HARD_LIMIT_DAEMONS": 5, "HARD_LIMIT_THREADS": 30,

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import StartServer
 from support.server import BACKENDS, Port, Server, receive_all, receive_until
-from support.waiting import PATIENCE
+from support.waiting import PATIENCE, wait_for
 
 APP = '''
 import json
@@ -789,13 +789,14 @@ def test_a_broken_body_in_chunks_is_a_bad_request(server: Server) -> None:
     assert server.get("/single").body == b"one"
 
 
-def errors_of(server: Server, name: str) -> list[str]:
-    """What an application wrote about a request: the messages with the client, without the time."""
-    server.wait_for_log(f"end of {name}")
-    lines = server.log().splitlines()
-    return [
-        line.partition("] [pid ")[2].partition("] ")[2] for line in lines if f" {name}" in line and "GET" not in line
-    ]
+def errors_of(server: Server, name: str, count: int) -> list[str]:
+    """The lines that an application wrote about a request: the messages with the client, without the time."""
+
+    def lines() -> list[str]:
+        return [line for line in server.log().splitlines() if f" {name}" in line and "GET" not in line]
+
+    wait_for(lambda: len(lines()) >= count, f"{count} lines of {name}")
+    return [line.partition("] [pid ")[2].partition("] ")[2] for line in lines()]
 
 
 def test_partial_lines_of_errors_end_with_the_request(server: Server) -> None:
@@ -803,7 +804,7 @@ def test_partial_lines_of_errors_end_with_the_request(server: Server) -> None:
     for name in names:
         assert server.get(f"/unended?{name}").body == b"x"
     for name in names:
-        mine, thread = sorted(errors_of(server, name), key=lambda line: "thread" in line)
+        mine, thread = sorted(errors_of(server, name, 2), key=lambda line: "thread" in line)
         client, _, text = mine.partition("] [interpreter ")
         assert client.startswith("[client 127.0.0.1:")
         assert text.endswith(f"] begin of {name}, end of {name}")
@@ -835,7 +836,7 @@ def application(environ, start_response):
             connection.request("GET", f"/base?{name}")
         assert [connection.getresponse().read() for connection in (one, other)] == [b"x", b"x"]
     for name in names:
-        (line,) = errors_of(server, name)
+        (line,) = errors_of(server, name, 1)
         assert line.endswith(f"] begin of {name}, end of {name}")
 
 
@@ -909,8 +910,6 @@ def test_multiprocess_is_told_truly(start_server: StartServer) -> None:
 
 
 def test_a_changed_module_is_loaded_again(start_server: StartServer) -> None:
-    from support.waiting import wait_for
-
     app = 'def application(e, s):\n    s("200 OK", [])\n    return [b"%s"]\n'
     server = start_server(CONF, {"app.py": app % "old"})
     assert server.get("/base").body == b"old"

@@ -27,7 +27,7 @@ def wait_for(condition: Callable[[], T], what: str, patience: float = PATIENCE) 
     return value
 
 
-def quickest(act: Callable[[], object], limit: float, tries: int = 3) -> list[float]:
+def quickest(act: Callable[[], object], limit: float, tries: int = 10) -> list[float]:
     """How long something took each time, in seconds: again until it took less than ``limit``, if not too often.
 
     For what should be quick, on a machine that others use, too.
