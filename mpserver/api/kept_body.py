@@ -114,13 +114,13 @@ class KeptBody:
     def close(self) -> None:
         """Nobody reads it any more."""
         fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
         if self._slow_clients is not None:
             self._uncount()
             self._slow_clients.disk.give(self._on_disk)
             self._on_disk = 0
         self._memory = bytearray()
         self._written = self._position = self.size = 0
+        if fd >= 0:
+            os.close(fd)  # (last: who sees it gone finds room)
 
     __del__ = close

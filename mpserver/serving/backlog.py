@@ -74,9 +74,9 @@ class Spool:
 
     def __del__(self) -> None:
         if self.fd >= 0:
-            os.close(self.fd)
             if self._slow_clients is not None:
                 self._slow_clients.disk.give(self._size)
+            os.close(self.fd)  # (last: who sees it gone finds room)
 
 
 class SpooledPart(ReadPart):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from mpserver.api.kept_body import KeptBody, Room
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.slow_clients import STEP, Portion, SlowClients
+from mpserver.serving.backlog import Spool
 
 MIB = 1 << 20
 
@@ -81,3 +85,34 @@ def test_threads_may_use_it(board: Scoreboard) -> None:
         thread.join()
     assert one.take(1 << 40)
     assert not one.take(1)
+
+
+@pytest.mark.parametrize("what", ["answer", "body"])
+def test_there_is_room_as_soon_as_a_file_is_gone(
+    board: Scoreboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Whoever sees that one is closed may count on it."""
+    found = SlowClients(board, 0, 1, 0, MIB)
+    ends: Callable[[], object]
+    if what == "answer":
+        spool = Spool(str(tmp_path), found)
+        assert spool.write(bytes(MIB), 0)
+        ends = spool.__del__
+    else:
+        body = KeptBody(Room(0, str(tmp_path), MIB), found)
+        body.add(bytes(MIB))
+        ends = body.close
+    assert not found.disk.take(1)
+    room: list[bool] = []
+    close = os.close
+
+    def looks(fd: int) -> None:
+        close(fd)
+        room.append(found.disk.take(1))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", looks)
+        ends()
+    assert room == [True]
+    if what == "answer":
+        spool.fd = -1  # (it is closed)
