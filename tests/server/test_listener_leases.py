@@ -89,7 +89,7 @@ def test_new_connections_of_one_application_are_taken_by_it(start_server: StartS
     replies = lend(server)
     assert len(replies) > ROW
     replies += [server.get("/", host="one.test") for _ in range(3 * ROW)]
-    assert is_lent(server)
+    replies += lend(server)  # (it is still, if nothing took long; else once more)
     said = [reply.text.split(" ", 3) for reply in replies]
     assert {name for name, *_ in said} == {"one.test"}  # (what was asked for, where main serves it, too)
     numbers = [int(number) for _name, _pid, number, _peer in said]
