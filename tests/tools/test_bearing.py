@@ -14,10 +14,10 @@ from bearing.load import AGAIN, DONE, FAILED, GOOD, REFUSED, Client
 from bearing.servers import GUNICORN, KINDS, OWN, Kind, Running, Wish, launched, listens, placed, until
 from bearing.slow import SORTS, Crowd, Outcome, Sort, ask, measure
 from benching.ground import PEERS, Ground, prepared
-from benching.machine import free_port
 from benching.peers import Place
 
 from support.backend import Talk, backend
+from support.server import Port
 from support.waiting import PATIENCE
 
 BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n0 bytes\n"
@@ -80,7 +80,7 @@ def answers(talk: Talk) -> None:
 
 def test_usual_clients_beside_slow_ones_that_hold_nobody() -> None:
     with backend(serve=answers) as server:
-        outcome = measure(server.port, SORTS[0]._replace(settle=0), 5, 0.2, patience=PATIENCE)
+        outcome = measure(server.port, SORTS[0]._replace(settle=0), 5, 1, patience=PATIENCE)
         assert (outcome.failed, outcome.gone) == (0, 0)
         assert outcome.done >= 4
         assert 0 < outcome.p50 <= outcome.p99
@@ -124,9 +124,10 @@ def test_what_is_no_answer(answer: bytes) -> None:
 
 
 def test_nobody_answers() -> None:
-    port = free_port()
-    assert not ask(port, None, 1)
-    assert not faults.answered(port)
+    port = Port()
+    assert not ask(port.number, None, 1)
+    assert not faults.answered(port.number)
+    port.release()
 
 
 def outcomes(port: int, keeps: bool, enough: Callable[[Client], bool]) -> Client:
@@ -172,7 +173,9 @@ def test_failures(keeps: bool, answer: bytes) -> None:
 
 
 def test_refused() -> None:
-    client = outcomes(free_port(), True, lambda client: client.counts[REFUSED] >= 2)
+    port = Port()
+    client = outcomes(port.number, True, lambda client: client.counts[REFUSED] >= 2)
+    port.release()
     assert set(client.counts) == {REFUSED}
     assert BODY.endswith(GOOD)
 
