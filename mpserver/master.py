@@ -186,6 +186,8 @@ class Master:
         self._shutdown.due(now)
         for generation in self._growing():
             self._workers.fill(generation)
+        for part in () if self._shutdown.begun else (self._reload, self._upgrades):
+            part.due(now)
         self._jobs.due(now)
         self._relay.due(now)
         self._management.due(now)

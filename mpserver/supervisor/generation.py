@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 
 from mpserver.api import error_log
@@ -21,13 +22,18 @@ if TYPE_CHECKING:
     from mpserver.modules.md.domains import Domains
     from mpserver.modules.proxy.checks import Checks
 
+#: One that is to follow another is given up when so many of its workers in a row failed before any served, or when not
+#: all serve after so many seconds: a module of PythonImport may take 60 (`mpserver.supervisor.workers`), and systemd
+#: waits 90 for a reload.
+GIVE_UP_AFTER, SERVES_WITHIN = 3, 80.0
+
 
 class Generation:
     """Listeners, log files and keeper of one configuration, and how many workers it should have."""
 
     __slots__ = (
         "checks", "conf", "configuration", "domains", "error_log", "failures", "full_told", "keeper", "listeners",
-        "logs", "not_before", "number", "oldest", "rate", "renewal", "target", "young",
+        "logs", "not_before", "number", "oldest", "rate", "renewal", "serves_by", "target", "trouble", "young",
     )  # fmt: skip
 
     def __init__(
@@ -55,8 +61,20 @@ class Generation:
         #: Those in a row that served, but crashed soon after.
         self.young = 0
         self.not_before = 0.0
+        #: Why the last one that was to serve does not; "": there was no such.
+        self.trouble = ""
+        #: When all should serve, if it is to follow another one (monotonic).
+        self.serves_by = time.monotonic() + SERVES_WITHIN
         #: It was logged that MaxRequestWorkers is reached.
         self.full_told = False
+
+    def why_given_up(self, now: float) -> str:
+        """Why it can't follow the one that serves, for all that is known so far; "": it may."""
+        if self.failures >= GIVE_UP_AFTER:
+            return self.trouble
+        if now < self.serves_by:
+            return ""
+        return f"not all of its workers serve after {SERVES_WITHIN:g} seconds{self.trouble and ': '}{self.trouble}"
 
     def follow(self, before: Generation) -> None:
         """Let its workers take the connections of the generation before, and of those whose that one takes.

@@ -23,9 +23,6 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.supervisor.reading import Reading
 
-#: A new generation is given up when so many of its workers in a row died before any served.
-GIVE_UP_AFTER = 3
-
 #: Is called with why a graceful restart failed; "" where the new generation serves.
 Told = Callable[[str], None]
 
@@ -152,13 +149,17 @@ class Reload:
 
     def gone(self, worker: WorkerHandle) -> None:
         """Take note that a worker ended: its generation may be given up, or over."""
+        self.due(time.monotonic())
         generation = worker.generation
-        if generation is self.next and generation.failures >= GIVE_UP_AFTER:
-            text = "The workers of the new configuration can't start: the old one stays in effect"
-            self.current.error_log.log(error_log.ERROR, text)
-            self._give_up(generation, "its workers ended before they served, the error log says how")
         if generation not in (self.current, self.next):
             self._retire(generation)
+
+    def due(self, now: float) -> None:
+        """Give the next generation up where its workers can't start, or have had their time."""
+        if self.next is not None and (why := self.next.why_given_up(now)):
+            text = f"The workers of the new configuration can't start: the old one stays in effect ({why})"
+            self.current.error_log.log(error_log.ERROR, text)
+            self._give_up(self.next, why)
 
     # ---- from one to the next
 

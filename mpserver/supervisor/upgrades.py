@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from mpserver.api import error_log
 from mpserver.errors import StartError
@@ -11,7 +12,7 @@ from mpserver.ipc import control_path
 from mpserver.supervisor.companions import Companions
 from mpserver.supervisor.control_socket import ControlSocket
 from mpserver.supervisor.management import Management
-from mpserver.supervisor.reload import GIVE_UP_AFTER, Reload, Told
+from mpserver.supervisor.reload import Reload, Told
 from mpserver.supervisor.shutdown import Shutdown
 from mpserver.supervisor.succession import MANAGEMENT, SERVES, Socket, Succession, Upgrade
 from mpserver.supervisor.watched import Watched
@@ -156,11 +157,14 @@ class Upgrades:
         self._master.shutdown.at_once()
 
     def gone(self) -> None:
-        """A worker has ended: so many in a row tell that they can't serve, and the former master stays."""
-        if self._succession is not None and self._master.reload.current.failures >= GIVE_UP_AFTER:
-            self._fail("its workers ended before they served, the error log says how")
-        else:
-            self.ready()  # (the one that was missing is needed no more)
+        """A worker has ended."""
+        self.due(time.monotonic())
+        self.ready()  # (the one that was missing is needed no more)
+
+    def due(self, now: float) -> None:
+        """Where the workers can't serve, or have had their time, the former master stays."""
+        if self._succession is not None and (why := self._master.reload.current.why_given_up(now)):
+            self._fail(why)
 
     def _log(self, level: int, text: str) -> None:
         self._master.reload.current.error_log.log(level, text)

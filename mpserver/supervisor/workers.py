@@ -121,9 +121,10 @@ class Workers:
         for _ in range(missing):
             slot = self._free_slot()
             if slot is None:
+                generation.trouble = "former workers that are still in requests have the places that ServerLimit allows"
                 return
             if self._fork(generation, slot) is None:
-                self._count_failure(generation)
+                self._count_failure(generation, "no process could be forked, the error log says why")
                 return
 
     def succeed(self, worker: WorkerHandle, orders: bytes) -> WorkerHandle | None:
@@ -180,8 +181,9 @@ class Workers:
         serve = self.others_serve or any(other.ready and not other.leaving for other in self)
         return LOAD_PATIENCE if serve else 0.0
 
-    def _count_failure(self, generation: Generation) -> None:
+    def _count_failure(self, generation: Generation, why: str) -> None:
         generation.failures += 1
+        generation.trouble = why
         generation.not_before = time.monotonic() + maintenance.delay(generation.failures)
 
     def _count_young(self, generation: Generation) -> None:
@@ -277,7 +279,7 @@ class Workers:
         for line, name in cut if status else ():  # (no access log has them: their virtual host is gone with the worker)
             generation.error_log.log(error_log.ERROR, f"with it ended the request in interpreter '{name}': {line}")
         if not worker.ready and (worker.told is None or worker.failed) and not worker.trial:
-            self._count_failure(generation)
+            self._count_failure(generation, "its workers ended before they served, the error log says how")
         elif crashed and time.monotonic() - worker.ready_at < YOUNG:
             self._count_young(generation)
         self._events.gone(worker)

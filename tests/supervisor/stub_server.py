@@ -2,10 +2,12 @@
 
 It answers every request with its pid, generation, slot; files in ServerRoot change what it does:
 ``die``: end with status 3 before serving; ``crash``: be killed once it serves; ``stubborn``: ignore TERM; ``leave``:
-tell LEAVING once; ``slow to tell``: say that it serves after its first answer only; a request for ``/wait`` makes the
-file ``waiting``, and is answered when ``go`` is there.
+tell LEAVING once; ``slow to tell``: say that it serves after its first answer only; ``mute``: never say it;
+``no room``: there is no process for it; a request for ``/wait`` makes the file ``waiting``, and is answered when
+``go`` is there.
 """
 
+import errno
 import os
 import select
 import signal
@@ -16,15 +18,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from mpserver import master
+from mpserver.api.error_log import ErrorLog
 from mpserver.cli import main
 from mpserver.ipc.worker_messages import LEAVING, READY
-from mpserver.supervisor import worker_handle
+from mpserver.supervisor import fork, generation, worker_handle, workers
 from mpserver.supervisor.engine import Engine
+from mpserver.supervisor.fork import Serve
 from mpserver.supervisor.worker_start import WorkerStart
+from mpserver.system.account import Account
 
 # So that tests need not wait as long as people would.
 worker_handle.KILL_AFTER = float(os.environ.get("KILL_AFTER", "5"))
 master.TICK = 0.1
+generation.SERVES_WITHIN = float(os.environ.get("SERVES_WITHIN", "80"))
+
+
+def fork_worker(start: WorkerStart, serve: Serve, account: Account | None, log: ErrorLog) -> int:
+    """Fork, unless the system has no room."""
+    if os.path.exists(os.path.join(start.configuration.root, "no room")):
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return fork.fork_worker(start, serve, account, log)
+
+
+vars(workers)["fork_worker"] = fork_worker
 
 
 class Keeper:
@@ -96,7 +112,7 @@ class Worker:
             poll.register(sock, select.POLLIN)
         poll.register(reader, select.POLLIN)
         self.place.state(ord("_"))
-        self.told = not self.there("slow to tell")
+        self.told = not self.there("slow to tell") and not self.there("mute")
         if self.told:
             self.start.control.send(READY)
         if self.there("crash"):
@@ -135,7 +151,7 @@ class Worker:
                 os.close(theirs)
                 body = os.read(ours, 100).decode()
                 os.close(ours)
-            if not self.told:
+            if not self.told and not self.there("mute"):
                 self.told = True
                 self.start.control.send(READY)
             connection.sendall(f"HTTP/1.0 200 OK\r\n\r\n{body}".encode())

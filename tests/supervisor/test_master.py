@@ -410,6 +410,47 @@ def test_the_command_tells_how_a_graceful_restart_ended(server: StubServer) -> N
     assert server.answers()
 
 
+@pytest.mark.parametrize(
+    ("fault", "limit", "why"),
+    [
+        ("no room", "80", "no process could be forked, the error log says why"),
+        ("mute", "0.5", "not all of its workers serve after 0.5 seconds"),
+    ],
+)
+@pytest.mark.parametrize("command", ["graceful", "upgrade"])
+def test_a_generation_that_never_serves_is_given_up(
+    server: StubServer, command: str, fault: str, limit: str, why: str
+) -> None:
+    server.environ["SERVES_WITHIN"] = limit
+    master = server.start()
+    before = {worker.pid for worker in server.await_workers(master, 2)}
+    server.touch(fault)
+    status, said = server.command("-k", command)
+    assert status == 1
+    assert said.endswith(f": {why}\n")
+    assert {worker.pid for worker in server.await_workers(master, 2)} == before
+    assert server.who().generation == 1
+    (server.root / fault).unlink()
+    assert server.command("-k", command) == (0, "")
+
+
+def test_a_generation_for_which_there_is_no_place_is_given_up(server: StubServer) -> None:
+    """The workers of two before it have all of them, for they are in requests still."""
+    server.environ["SERVES_WITHIN"] = "2"
+    server.configure("ServerLimit 1", workers=1, most=1)
+    master = server.start()
+    with server.send_waiting():
+        assert server.command("-k", "graceful") == (0, "")
+        (server.root / "waiting").unlink()
+        with server.send_waiting():
+            status, said = server.command("-k", "graceful")
+            assert status == 1
+            assert "after 2 seconds: former workers that are still in requests have the places" in said
+            server.touch("go")
+    server.await_workers(master, 1)
+    assert server.command("-k", "graceful") == (0, "")
+
+
 def test_several_commands_at_once_have_one_restart_or_two(server: StubServer) -> None:
     server.start()
     server.touch("die")
