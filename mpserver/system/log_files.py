@@ -340,7 +340,10 @@ def _open_file(path: str) -> int:
     try:
         if standard is not None:
             return os.dup(standard)
-        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # (a FIFO that nobody reads would hold us up for ever)
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
+        os.set_blocking(fd, True)
+        return fd
     except OSError as error:
         folder = os.path.dirname(path)
         if isinstance(error, FileNotFoundError) and not os.path.isdir(folder):
@@ -349,6 +352,8 @@ def _open_file(path: str) -> int:
                 f"{path}. Create it, or name another place with ErrorLog or CustomLog."
             ) from error
         text = f"({error.errno}){error.strerror}: AH00091: could not open log file {path}."
+        if error.errno == errno.ENXIO and stat.S_ISFIFO(os.stat(path).st_mode):
+            text += " It is a pipe (FIFO) that nobody reads: start its reader first, or name a file."
         raise StartError(f"{text}{_refused(folder) if error.errno == errno.EACCES else ''}") from error
 
 

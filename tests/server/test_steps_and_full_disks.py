@@ -169,6 +169,11 @@ def test_a_full_disk_never_stops_serving(start_server: StartServer, small_disk: 
     server.stop()
 
 
+UNREAD = (
+    "(6)No such device or address: AH00091: could not open log file {root}/fifo. It is a pipe (FIFO) that nobody reads"
+)
+
+
 @pytest.mark.parametrize(
     ("directive", "why"),
     [
@@ -181,12 +186,36 @@ def test_a_full_disk_never_stops_serving(start_server: StartServer, small_disk: 
             "(2)No such file or directory: AH02291: Cannot access directory '{root}/nowhere/'",
         ),
         ("ErrorLog run", "(21)Is a directory: AH00091: could not open log file {root}/run"),
+        ("ErrorLog fifo", UNREAD),
+        ("CustomLog fifo times", UNREAD),
     ],
 )
 def test_a_log_that_can_not_be_written_ends_the_start(start_server: StartServer, directive: str, why: str) -> None:
     server = start_server(CONF, {"app.py": APP})
     server.stop()
-    done = server.command("-k", "start", "-c", directive, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith(why.format(root=server.root))
-    assert not server.pid_file.exists()
+    os.mkfifo(server.root / "fifo")
+    for how in (("-k", "start"), ("-X",), ("-D", "FOREGROUND")):
+        done = server.command(*how, "-c", directive, check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith(why.format(root=server.root))
+        assert not server.pid_file.exists()
+
+
+@pytest.mark.parametrize("directive", ["ErrorLog fifo", "CustomLog fifo times"])
+def test_a_fifo_takes_a_log_while_somebody_reads_it(start_server: StartServer, directive: str) -> None:
+    """Where nobody does a restart is off, and what there was goes on."""
+    server = start_server(CONF, {"app.py": APP}, mode="daemon")
+    fifo, conf = server.root / "fifo", server.root / "httpd.conf"
+    os.mkfifo(fifo)
+    conf.write_text(conf.read_text() + directive + "\n")
+    failed = server.command("-k", "graceful", check=False)
+    assert failed.returncode == 1
+    assert f"the old configuration stays in effect: {UNREAD.format(root=server.root)}" in failed.stderr
+    assert server.get("/before").status == 200
+    with open(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as reader:
+        server.command("-k", "graceful")
+        assert server.get("/after").status == 200
+        said = b"resuming normal operations" if directive.startswith("ErrorLog") else b"/after 200"
+        found = bytearray()
+        wait_for(lambda: said in found or found.extend(reader.read() or b""), "a line")
+    assert server.get("/then").status == 200  # (whoever read it may go)
