@@ -14,12 +14,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from mpserver.api.loader import Loader
 from mpserver.api.runtime import lend
 from mpserver.application import refused_modules
 from mpserver.application.services import InterpreterServices
+from mpserver.cli.lacking import lacking
 from mpserver.config.finished import Finished
 from mpserver.errors import ConfigError, ConfigErrors, InterpreterError, UsageError
 from mpserver.interpreters import other_python
@@ -48,6 +50,9 @@ KINDS = {"own": 2, "shared": 2, "process": 1}
 WITHOUT = "but without "
 
 YES, NO, FAILS = "yes", "no", "fails"
+
+#: A module as it is told to the process that tries it: `Wanted`, and what it has to have.
+Carried = tuple[str, str | None, str | None, tuple[str, ...]]
 
 _USAGE = "Usage: mpserver check-interp [-D name] [-d directory] file\n"
 
@@ -117,16 +122,20 @@ def _unfit(own: Outcome) -> bool:
 
 
 def attempt(
-    kind: str, configuration: Finished, name: str, wanted: list[Wanted], environment: Environment = ()
-) -> Outcome:
-    """Try one kind of interpreter in a process of its own."""
+    kind: str, configuration: Finished, name: str, wanted: list[Wanted], environment: Environment = (),
+    objects: Mapping[Wanted, Sequence[str]] = MappingProxyType({}),
+) -> Outcome:  # fmt: skip
+    """Try one kind of interpreter in a process of its own.
+
+    :param objects: what the modules have to have.
+    """
     if kind != "process" and not subinterpreters.AVAILABLE:
         return Outcome(NO, f"Python {sys.version_info[0]}.{sys.version_info[1]} has no subinterpreters")
     python = dict(environment).get(PYTHON, sys.executable)
     reader, writer = os.pipe()
     fd = other_python.carry(
-        "mpserver.cli.check_interp", writer, kind, name, environment, [tuple(module) for module in wanted],
-        configuration.fd,
+        "mpserver.cli.check_interp", writer, kind, name, environment,
+        [(*module, tuple(objects.get(module, ()))) for module in wanted], configuration.fd,
     )  # fmt: skip
     other = python != sys.executable
     command = other_python.command(python, fd) if other else [python, "-m", "mpserver.cli.check_interp", str(fd)]
@@ -195,8 +204,7 @@ def _outcome(said: list[tuple[str, str] | None], status: int, rounds: int) -> Ou
 
 
 def arrive(
-    out: int, kind: str, name: str, environment: Environment, wanted: list[tuple[str, str | None, str | None]],
-    configuration: int,
+    out: int, kind: str, name: str, environment: Environment, wanted: list[Carried], configuration: int
 ) -> None:  # fmt: skip
     """Load the modules in the kind of interpreter, and tell each time how it went; then that it is over."""
     sys.argv = ["mod_python"]
@@ -234,7 +242,7 @@ def load_packed(data: bytes) -> None:
     _load(out, unpack(boot), wanted)
 
 
-def _load(out: int, boot: Boot, wanted: list[tuple[str, str | None, str | None]]) -> None:
+def _load(out: int, boot: Boot, wanted: list[Carried]) -> None:
     """Load the modules as the interpreter would. Nothing that they raise leaves this function."""
     refused: list[str] = []
     os.environ.update(variables(boot.configuration, boot.interpreter_id.name))
@@ -244,11 +252,14 @@ def _load(out: int, boot: Boot, wanted: list[tuple[str, str | None, str | None]]
     main = Pipeline(boot.configuration, {}, 0, loader, {}).planner.host(boot.configuration.main)
     board = Scoreboard.attach(boot.scoreboard)
     lend(InterpreterServices(boot, main, loader, board.entry(0, 1), board))
-    for module, directory, path in wanted:
+    for module, directory, path, objects in wanted:
         try:
-            loader.load_ahead(module, directory, path, time.time())
+            loaded, _path = loader.load_ahead(module, directory, path, time.time())
         except BaseException as error:  # an application's module may raise anything
             _tell(out, *_reason(module, error, _searched(loader, directory, path)))
+            return
+        if told := lacking(module, loaded.module, objects):
+            _tell(out, FAILS, told)
             return
     _tell(out, YES, _missing(refused))
 

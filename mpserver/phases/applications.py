@@ -14,7 +14,7 @@ from mpserver.config.configuration import Configuration
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
-from mpserver.modules import python
+from mpserver.modules import python, wsgi
 from mpserver.modules.python.environment import ENVIRONMENT, PRELOAD, Environment, Told, plain
 from mpserver.phases.facts import LATE, LIMITED, Wanted
 from mpserver.phases.host import server_name
@@ -65,6 +65,33 @@ def handlers(configuration: Configuration) -> dict[str, tuple[Wanted, ...]]:
     for its in script_places(configuration):
         found.setdefault(its.place.name, {}).update(dict.fromkeys(its.wanted))
     return {name: tuple(its) for name, its in found.items()}
+
+
+def objects(configuration: Configuration) -> dict[str, dict[Wanted, list[str]]]:
+    """What has to be there in the modules of all handlers, as paths with dots, by the names of their interpreters."""
+    found: dict[str, dict[Wanted, list[str]]] = {}
+    merged = Scopes()
+    for server in (configuration.main, *configuration.hosts):
+        for conf in merged.of(server):
+            for phase, specs in conf[python.HANDLERS].items():
+                for spec in specs:
+                    if spec.pattern is None:
+                        its = found.setdefault(_interpreter(server, conf, spec), {})
+                        for wanted, path in zip(_modules(conf, spec), _objects(conf, phase, spec), strict=False):
+                            its.setdefault(wanted, []).extend(path)
+    for script in script_places(configuration):
+        if not script.starts:
+            mount = script.conf[wsgi.MOUNT]
+            name = (mount and mount.callable) or script.conf[wsgi.CALLABLE_OBJECT]
+            found.setdefault(script.place.name, {}).setdefault(script.wanted[-1], []).append(name)
+    return found
+
+
+def _objects(conf: Conf, phase: str, spec: python.HandlerSpec) -> Iterator[list[str]]:
+    """What each of the modules of a handler (`_modules`) has to have."""
+    path = spec.handler.partition("::")[2] or phase.removeprefix("Python").lower()
+    yield [] if spec.silent else [path]
+    yield [named_objects.parse(python.options(conf).get(WSGI_APPLICATION, "")).path or "application"]
 
 
 #: What is noted of an interpreter where a scope says it: not to be loaded before a fork (PythonInterpPreload Off), and

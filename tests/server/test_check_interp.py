@@ -162,7 +162,7 @@ SetHandler mod_python
 
 
 def test_the_check_of_the_configuration_may_load_the_applications(tmp_path: Path) -> None:
-    files = {"good.py": "", "shop.py": "", "news.py": "\nimport no_such_library\n"}
+    files = {"good.py": "handler = len", "shop.py": "", "news.py": "\nimport no_such_library\n"}
     with contextlib.closing(Server(tmp_path, BROKEN, files)) as server:
         assert server.command("-t").stderr == "Syntax OK\n"
         done = server.command("-t", "--load", check=False)
@@ -175,6 +175,77 @@ def test_the_check_of_the_configuration_may_load_the_applications(tmp_path: Path
         assert shop.startswith(start)
         assert shop.endswith(f"{server.www}; did you mean {server.www}/shop.py? (line {line} of {server.conf})")
         assert f"No module named 'no_such_library' ({server.www}/news.py line 2); looked for in " in news
-        server.write("shoop.py", "")
-        server.write("news.py", "")
+        server.write("shoop.py", "buy = len")
+        server.write("news.py", "def handler(req):\n    return 0\n")
         assert server.command("-t", "--load").stderr == "Syntax OK\nApplications OK\n"
+
+
+NAMING = """
+PythonPath "sys.path + ['${WWW}']"
+SetHandler mod_python
+<Location /a>
+    PythonInterpreter a
+    PythonHandler %s
+</Location>
+<Location /b>
+    PythonInterpreter b
+    PythonHandler mod_python.wsgi
+    PythonOption mod_python.wsgi.application %s
+</Location>
+WSGIScriptAlias /c "${WWW}/c.wsgi" application-group=c%s
+"""
+NAMED = {
+    "a.py": """
+class Shop:
+    def __init__(self, req):
+        self.late = len
+    def buy(self, req):
+        return 0
+handler = authenhandler = len
+""",
+    "b.py": """
+def make():
+    return app
+def app(environ, start_response):
+    return []
+""",
+    "c.wsgi": "def application(environ, start_response):\n    return []\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "c"),
+    [
+        ("a", "b:app", ""),
+        ("a::Shop.buy", "b::make()", ""),
+        ("a::Shop.late\nPythonAuthenHandler a", "b:app\nPythonHandlerModule a", ""),
+    ],
+)
+def test_objects_that_are_there(tmp_path: Path, a: str, b: str, c: str) -> None:
+    """What a class on the way has shows with a request only."""
+    with contextlib.closing(Server(tmp_path, NAMING % (a, b, c), NAMED)) as server:
+        done = server.command("-t", "--load", check=False)
+        assert (done.returncode, done.stderr) == (0, "Syntax OK\nApplications OK\n")
+
+
+def test_objects_that_are_not_there_are_told(tmp_path: Path) -> None:
+    """With who wants them, where, and what to do."""
+    conf = NAMING % ("a::handlr", "b", " callable-object=app")
+    files = {**NAMED, "c.wsgi": "x = 1\n"}
+    with contextlib.closing(Server(tmp_path, conf, files)) as server:
+        for words in (("-t", "--load"), ("-X", "--load")):
+            done = server.command(*words, check=False)
+            assert done.returncode == 1
+            www, lines = server.www, server.conf.read_text().splitlines()
+            places = [
+                next(f"(line {number} of {server.conf})" for number, line in enumerate(lines, 1) if text in line)
+                for text in ("a::handlr", "mod_python.wsgi.application b", "callable-object")
+            ]
+            found = [line for line in done.stderr.splitlines() if line.startswith("interpreter ")]
+            undefined = "has no such object; define it there, or name another one"
+            meant = "has no such object; did you mean"
+            assert found == [
+                f"interpreter 'a': a::handlr is not there: {www}/a.py {meant} a::handler? {places[0]}",
+                f"interpreter 'b': b::application is not there: {www}/b.py {meant} b::app? {places[1]}",
+                f"interpreter 'c': {www}/c.wsgi::app is not there: {www}/c.wsgi {undefined} {places[2]}",
+            ]

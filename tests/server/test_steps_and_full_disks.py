@@ -216,6 +216,12 @@ def test_a_fifo_takes_a_log_while_somebody_reads_it(start_server: StartServer, d
         server.command("-k", "graceful")
         assert server.get("/after").status == 200
         said = b"resuming normal operations" if directive.startswith("ErrorLog") else b"/after 200"
-        found = bytearray()
-        wait_for(lambda: said in found or found.extend(reader.read() or b""), "a line")
+        found = b""
+
+        def told() -> bool:
+            nonlocal found
+            found += reader.read() or b""
+            return said in found
+
+        wait_for(told, "a line")
     assert server.get("/then").status == 200  # (whoever read it may go)
