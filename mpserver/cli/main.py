@@ -8,8 +8,10 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from mpserver.api import error_log
+from mpserver.cli.greeting import greet
 from mpserver.cli.load import complain, finish, read, warn
 from mpserver.cli.options import SITE_FILE, meant, parse
 from mpserver.cli.words import COMMANDS
@@ -214,7 +216,7 @@ def start(options: Options, reading: Reading, make_engine: Callable[[], Engine],
     if options.one_process:
         from mpserver.supervisor import one_process
 
-        one_process.run(reading, make_engine(), notifier, inherited)
+        one_process.run(reading, make_engine(), notifier, inherited, partial(greet, reading.conf.addresses, True))
         return 0
 
     defines = reading.configuration.defines
@@ -240,7 +242,8 @@ def start(options: Options, reading: Reading, make_engine: Callable[[], Engine],
         return detach(run)
     if no_detach or not foreground:
         detach_in_place()
-    run(lambda: None)
+    told = options.told or succession is not None
+    run(partial(greet, () if told else reading.conf.addresses, False))
     return 0
 
 

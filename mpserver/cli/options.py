@@ -72,6 +72,8 @@ class Options(NamedTuple):
     sought: str = ""
     #: Whose place the server is to take, where that one has started it.
     succession: Succession | None = None
+    #: The terminal was told already where the server serves.
+    told: bool = False
 
     @property
     def begins(self) -> bool:

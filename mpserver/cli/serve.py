@@ -177,7 +177,7 @@ def main(arguments: Sequence[str], run: Callable[[Options], int]) -> int:
         print(banner(served, options), flush=True)
         try:
             with contextlib.suppress(KeyboardInterrupt):
-                return run(parse(["-D", "FOREGROUND", "-f", str(file)]))
+                return run(parse(["-D", "FOREGROUND", "-f", str(file)])._replace(told=True))
         except (ConfigErrors, ConfigError) as error:
             complain(error)
         except StartError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable
 
 from mpserver.api import error_log
 from mpserver.ipc.messages import MESSAGE
@@ -28,19 +29,24 @@ if TYPE_CHECKING:
     from mpserver.supervisor.reading import Reading
 
 
-def run(reading: Reading, engine: Engine, notifier: Notifier, inherited: Inherited) -> None:
+def run(
+    reading: Reading, engine: Engine, notifier: Notifier, inherited: Inherited, started: Callable[[], object]
+) -> None:
     """Serve in this process until a signal ends it.
 
     Process interpreters need a process without threads to be forked from, so their keeper gets one, which is
     forked before anything else starts. It is no child of this one, where applications may wait for theirs.
 
+    :param started: is called when it is about to serve.
     :raises StartError: the server can't start.
     """
     with Held():
-        _run(reading, engine, notifier, inherited)
+        _run(reading, engine, notifier, inherited, started)
 
 
-def _run(reading: Reading, engine: Engine, notifier: Notifier, inherited: Inherited) -> None:
+def _run(
+    reading: Reading, engine: Engine, notifier: Notifier, inherited: Inherited, started: Callable[[], object]
+) -> None:
     soft = descriptors.original()
     generation = open_generation(1, reading, Listeners(inherited=inherited), soft)
     configuration = generation.configuration
@@ -69,6 +75,7 @@ def _run(reading: Reading, engine: Engine, notifier: Notifier, inherited: Inheri
                 0, generation.number, configuration, generation.listeners.sockets, generation.logs.fds, board,
                 control, True, renewal=generation.renewal,
             )  # fmt: skip
+            started()
             notifier.ready()
             engine.serve(start)
             notifier.stopping()

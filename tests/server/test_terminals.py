@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import select
 import signal
 import struct
 import termios
@@ -57,6 +58,23 @@ def test_a_window_of_another_size_is_no_end(start_server: StartServer, terminal:
         assert "shutting down" not in server.log()
     wait_for(lambda: time.monotonic() - resized > RESIZING, "the window to be still")
     server.stop(signal.SIGWINCH)
+
+
+@pytest.mark.parametrize(("mode", "how"), [("one", ", in one process"), ("foreground", "")])
+def test_who_stands_there_is_told_where_it_serves(
+    start_server: StartServer, terminal: tuple[int, str], mode: Mode, how: str
+) -> None:
+    ours, name = terminal
+    shell = 'terminal=$1; shift; exec "$@" <"$terminal" >"$terminal"'
+    conf = "Listen unix:${ROOT}/run/site.sock\n"
+    server = start_server(conf, {"index.html": "x"}, mode=mode, prefix=("sh", "-c", shell, "sh", name))
+    said = b""
+    while not said.endswith(b"\n"):
+        wait_for(lambda: select.select([ours], [], [], 0)[0], "where it serves")
+        said += os.read(ours, 1000)
+    at = f"127.0.0.1:{server.port}, unix:{server.root}/run/site.sock"
+    assert said.decode() == f"mpserver serves at {at}{how}; Ctrl-C ends it\r\n"
+    assert server.get("/index.html").text == "x"
 
 
 @pytest.mark.parametrize("moment", [0, 1000])
