@@ -6,7 +6,7 @@ import errno
 import socket
 import struct
 from array import array
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from mpserver.errors import StartError
 from mpserver.system import port_owner
@@ -89,7 +89,7 @@ class Listeners:
         self.files.update(others.files)
         self.stored |= others.stored
 
-    def following(self, addresses: Iterable[Address], backlog: int = BACKLOG) -> Listeners:
+    def following(self, addresses: Collection[Address], backlog: int = BACKLOG) -> Listeners:
         """The listeners for these addresses: ours where they stay, new ones where they are new.
 
         :raises StartError: there is no address, or one can't be bound; what was opened for it is closed again.
@@ -102,7 +102,7 @@ class Listeners:
                     continue
                 kept = self._kept(address)
                 if kept is None:
-                    self._open(address, backlog, opened)
+                    self._open(address, backlog, opened, addresses)
                     kept = opened.by_address[address]
                 new.by_address[address] = kept
                 for sock in kept:
@@ -136,7 +136,7 @@ class Listeners:
                 return socks
         return None
 
-    def _open(self, address: Address, backlog: int, opened: Listeners) -> None:
+    def _open(self, address: Address, backlog: int, opened: Listeners, all_of_them: Collection[Address]) -> None:
         """Add the sockets for an address to ``opened``. :raises StartError: it can't be bound, or was not passed."""
         found: list[socket.socket] = self.inherited.pop(str(address)) if self.inherited.ours else []
         if found and address.file and place_of(address.file) is None:  # (as in `_kept`)
@@ -150,8 +150,25 @@ class Listeners:
         if not found and self.inherited.any:
             found = self.inherited.at(targets(address))
         if not found:
-            found = bind_file(address, backlog, opened.files) if address.file else bind(address, backlog)
+            if address.file:
+                found = bind_file(address, backlog, opened.files)
+            else:
+                found = bind(address, backlog, self._rival(address, all_of_them))
         opened.by_address[address] = found
+
+    def _rival(self, address: Address, addresses: Iterable[Address]) -> str:
+        """How it comes, if an address is taken, that we have its port ourselves; "": we have not."""
+        others = [one for one in addresses if one.port == address.port and one != address]
+        if not _is_wide(address):
+            others = [one for one in others if _is_wide(one)]
+        if others:
+            return f"Listen {others[0]} has its port, too: leave one of them out"
+        found = [str(had) for had in self.by_address if had.port == address.port]
+        found += [name for name, sock in self.inherited.left() if sock.getsockname()[1:2] == (address.port,)]
+        where = ", ".join(found)
+        return (
+            where and f"this server listens at {where} itself, and can't change that while it serves. Stop and start it"
+        )
 
     def _take_kept(self, address: Address, opened: Listeners) -> list[socket.socket]:
         """Take the sockets that were kept for an address. :raises StartError: what its file should be, it can't be."""
@@ -250,11 +267,17 @@ def turn_away(listeners: Iterable[socket.socket]) -> None:
             pass
 
 
-def bind(address: Address, backlog: int = BACKLOG) -> list[socket.socket]:
+def _is_wide(address: Address) -> bool:
+    """Whether it is every address of the machine."""
+    return address.host is None or address.host in EVERYWHERE
+
+
+def bind(address: Address, backlog: int = BACKLOG, rival: str = "") -> list[socket.socket]:
     """Bind and listen; a host name with several addresses gives several sockets.
 
     Without a host the socket takes IPv6 and IPv4 alike, or IPv4 alone where the machine has no IPv6.
 
+    :param rival: who has the port, if somebody has; "": that is to be found out.
     :raises StartError: with httpd's wording.
     """
     if address.host is None:
@@ -262,12 +285,12 @@ def bind(address: Address, backlog: int = BACKLOG) -> list[socket.socket]:
             return [_listen(socket.AF_INET6, "::", address.port, backlog)]
         except OSError as error:
             if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT):
-                raise _refused(error, str(address), address.port) from error
-        return [_bind_one(socket.AF_INET, "0.0.0.0", address.port, backlog)]  # noqa: S104 - a Listen without an address
+                raise _refused(error, str(address), address.port, rival) from error
+        return [_bind_one(socket.AF_INET, "0.0.0.0", address.port, backlog, rival)]  # noqa: S104 - a Listen without an address
     sockets: list[socket.socket] = []
     try:
         for family, host in _resolved(address):
-            sockets.append(_bind_one(family, host, address.port, backlog))
+            sockets.append(_bind_one(family, host, address.port, backlog, rival))
     except StartError:
         for sock in sockets:
             sock.close()
@@ -308,14 +331,14 @@ def targets(address: Address) -> set[object]:
     return {(host, address.port) for _family, host in _resolved(address)}
 
 
-def _bind_one(family: int, host: str, port: int, backlog: int) -> socket.socket:
+def _bind_one(family: int, host: str, port: int, backlog: int, rival: str) -> socket.socket:
     try:
         return _listen(family, host, port, backlog)
     except OSError as error:
-        raise _refused(error, str(Address(host, port)), port) from error
+        raise _refused(error, str(Address(host, port)), port, rival) from error
 
 
-def _refused(error: OSError, where: str, port: int) -> StartError:
+def _refused(error: OSError, where: str, port: int, rival: str = "") -> StartError:
     text = f"({error.errno}){error.strerror}: AH00072: make_sock: could not bind to address {where}"
     if isinstance(error, ForeignSocketError):
         text += (
@@ -328,6 +351,8 @@ def _refused(error: OSError, where: str, port: int) -> StartError:
         text += ": another server listens there. End that, or name another file"
     elif error.errno == errno.EACCES:
         text += " (ports below 1024 take root, or the capability CAP_NET_BIND_SERVICE)"
+    elif error.errno == errno.EADDRINUSE and rival:
+        text += f": {rival}"
     elif error.errno == errno.EADDRINUSE and port:
         text += port_owner.told(port)
     return StartError(text)

@@ -520,6 +520,31 @@ def test_an_address_that_can_not_be_bound_leaves_the_old_ones(server: StubServer
     assert server.who().generation == 1
 
 
+@pytest.mark.parametrize("command", ["graceful", "upgrade"])
+@pytest.mark.parametrize("wide", [True, False])
+def test_an_address_of_a_port_that_is_ours_at_another_one(server: StubServer, command: str, wide: bool) -> None:
+    """The kernel has no port at an address and at all of them: it takes a stop, and what there was goes on."""
+    port = server.free_port()
+    at = [f"127.0.0.1:{port}", f"[::]:{port}"]
+    before, after = at if wide else reversed(at)
+    server.configure(f"Listen {before.removeprefix('[::]:')}")
+    master = server.start()
+    server.configure(f"Listen {after.removeprefix('[::]:')}")
+    status, said = server.command("-k", command)
+    assert status == 1
+    assert f"could not bind to address {after}: this server listens at {before} itself, and can't" in said
+    assert server.ask(port=port)
+    assert server.command("-k", "stop") == (0, "")
+    assert not alive(master)
+    server.configure("".join(f"Listen {one.removeprefix('[::]:')}\n" for one in at))
+    status, said = server.command("-k", "start")
+    assert status == 1
+    assert f"could not bind to address {at[1]}: Listen {at[0]} has its port, too: leave one of them out" in said
+    server.configure(f"Listen {after.removeprefix('[::]:')}")
+    server.start()
+    assert server.ask(port=port)
+
+
 def test_log_files_are_reopened(server: StubServer) -> None:
     server.start()
     log = server.root / "logs" / "error_log"
