@@ -196,6 +196,7 @@ class Master:
         self._companions.due(now)
         if self._tick_at <= now:
             self._tick_at = now + TICK
+            self._signals.look(now)
             for worker in self._workers:
                 self._workers.history.settle(worker.slot)
             self.tell_facts()

@@ -44,10 +44,11 @@ class SignalQueue:
     """The caught signals of this process, in the order in which they came (`signal.set_wakeup_fd`).
 
     A SIGWINCH by which a terminal tells that its window has another size is not among them: to us it is an order to
-    end, and whoever makes the window larger gives none.
+    end, and whoever makes the window larger gives none. Neither is the SIGHUP by which a terminal tells that it is
+    closed, which to us is an order to restart: it becomes a SIGTERM, or nothing where SIGHUP was ignored at the start.
     """
 
-    __slots__ = ("_caught", "_reader", "_resized", "_window", "_writer")
+    __slots__ = ("_caught", "_reader", "_resized", "_stays", "_terminal", "_window", "_writer")
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -56,6 +57,9 @@ class SignalQueue:
         self._window: bytes | None = None
         #: When its size had changed last (`time.monotonic`): a window that is drawn larger tells that many times.
         self._resized = -RESIZING
+        self._terminal = terminals.Terminal()
+        #: Whether we are to stay when it is closed.
+        self._stays = False
 
     def install(self, numbers: Iterable[int]) -> None:
         """Queue these signals from now on, with those of them that were `Held`; the others act as they did."""
@@ -64,6 +68,7 @@ class SignalQueue:
         if signal.SIGWINCH in self._caught and terminals.window() is not None:
             signal.signal(signal.SIGWINCH, signal.SIG_IGN)  # (which forgets one that was held: it may be the window's)
             self._window = terminals.window()
+        self._stays = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
         for number in self._caught:
             signal.signal(number, lambda _number, _frame: None)  # the byte in the pipe is the message
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*self._caught, *_TOLD})
@@ -80,7 +85,15 @@ class SignalQueue:
             return []
         if signal.SIGWINCH in found and self._is_resized():
             found.remove(signal.SIGWINCH)
+        if signal.SIGHUP in found and self._terminal.is_closing(time.monotonic()):
+            found.remove(signal.SIGHUP)
+            if not self._stays:
+                found.append(signal.SIGTERM)
         return found
+
+    def look(self, now: float) -> None:
+        """Take note of what becomes of our terminal; to be called every second or so."""
+        self._terminal.look(now)
 
     def _is_resized(self) -> bool:
         """Whether our terminal's window has another size than before."""

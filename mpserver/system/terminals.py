@@ -1,8 +1,11 @@
-"""The terminal that a server was started at, and the size of its window."""
+"""The terminal that a server was started at: the size of its window, and whether it is being closed."""
 
 from __future__ import annotations
 
 import os
+
+#: Seconds after the end of a terminal in which a SIGHUP tells of that; a later one is an order.
+CLOSING = 10.0
 
 
 def window() -> bytes | None:
@@ -25,3 +28,30 @@ def window() -> bytes | None:
         return None
     finally:
         os.close(terminal)
+
+
+class Terminal:
+    """What standard input was at the start: whoever closes a terminal sends SIGHUP to those who were started there."""
+
+    __slots__ = ("_closed_at", "_fd", "_is_there")
+
+    def __init__(self, fd: int = 0) -> None:
+        """``fd``: standard input."""
+        self._fd = fd
+        self._is_there = os.isatty(fd)
+        self._closed_at = float("-inf")
+
+    def look(self, now: float) -> None:
+        """Take note of its end (``time.monotonic()``)."""
+        if self._is_there:
+            import select  # (as above)
+
+            poll = select.poll()
+            poll.register(self._fd, 0)
+            if any(event & select.POLLHUP for _fd, event in poll.poll(0)):
+                self._is_there, self._closed_at = False, now
+
+    def is_closing(self, now: float) -> bool:
+        """Whether it is a moment since its end."""
+        self.look(now)
+        return now < self._closed_at + CLOSING

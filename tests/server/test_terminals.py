@@ -16,9 +16,10 @@ import pytest
 
 from conftest import StartServer
 from mpserver.system.signals import RESIZING
+from mpserver.system.terminals import CLOSING, Terminal
 from support.processes import run_code
-from support.server import Mode
-from support.waiting import wait_for
+from support.server import Mode, Server
+from support.waiting import PATIENCE, wait_for
 
 #: Becomes a command at a terminal: the leader of a session gets the one that it opens.
 AT = ("sh", "-c", 'terminal=$1; shift; exec "$@" <"$terminal"', "sh")
@@ -75,6 +76,59 @@ def test_who_stands_there_is_told_where_it_serves(
     at = f"127.0.0.1:{server.port}, unix:{server.root}/run/site.sock"
     assert said.decode() == f"mpserver serves at {at}{how}; Ctrl-C ends it\r\n"
     assert server.get("/index.html").text == "x"
+
+
+def hang_up(ours: int) -> None:
+    """Close the terminal; whoever holds it has something else at its place."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, ours)
+    os.close(null)
+
+
+def restarted(server: Server) -> None:
+    """A SIGHUP is an order."""
+    before = {*wait_for(server.workers, "a worker")}
+    server.send(signal.SIGHUP)
+    wait_for(lambda: server.workers() and not before & {*server.workers()}, "the restart")
+    assert server.get("/index.html").text == "x"
+
+
+def test_who_closes_the_terminal_ends_it(start_server: StartServer, terminal: tuple[int, str]) -> None:
+    """As long as the terminal is there, a SIGHUP is the order to restart."""
+    ours, name = terminal
+    server = start_server("", {"index.html": "x"}, mode="foreground", prefix=(*AT, name))
+    restarted(server)
+    hang_up(ours)
+    assert server.process is not None
+    assert server.process.wait(PATIENCE) == 0
+    assert not server.pid_file.exists()
+    assert "caught SIGTERM, shutting down" in server.log()
+
+
+def test_who_was_to_ignore_that_stays(start_server: StartServer, terminal: tuple[int, str]) -> None:
+    ours, name = terminal
+    at = ("sh", "-c", AT[2].replace("shift;", 'shift; trap "" HUP;'), "sh", name)
+    server = start_server("", {"index.html": "x"}, mode="foreground", prefix=at)
+    before = wait_for(server.workers, "a worker")
+    hang_up(ours)
+    server.command("--status")  # (who closes a terminal has sent the signal by then, and the master has read it)
+    assert server.workers() == before
+    assert server.get("/index.html").text == "x"
+
+
+def test_a_later_order_is_none_of_the_terminal(terminal: tuple[int, str]) -> None:
+    """A server that was taken out of its session has its standard input still when that terminal is closed."""
+    ours, name = terminal
+    its = os.open(name, os.O_RDWR | os.O_NOCTTY)
+    try:
+        found = Terminal(its)
+        assert not found.is_closing(1000.0)
+        hang_up(ours)
+        found.look(2000.0)
+        assert found.is_closing(2000.0 + CLOSING - 1)
+        assert not found.is_closing(2000.0 + CLOSING)
+    finally:
+        os.close(its)
 
 
 @pytest.mark.parametrize("moment", [0, 1000])
