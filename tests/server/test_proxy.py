@@ -60,6 +60,12 @@ Alias /app ${WWW}/alias
     ProxyErrorOverride On
     ErrorDocument 500 /app/sorry
 </Location>
+<Location /app/suppressed>
+    SetEnv proxy-interim-response Suppress
+</Location>
+<Location /app/suppressed/not>
+    SetEnv proxy-interim-response RFC
+</Location>
 <Location /missing>
     ErrorDocument 404 /app/sorry
 </Location>
@@ -108,7 +114,12 @@ def answer(asked: Asked, talk: Talk) -> bytes | None:
         talk.send(b"HTTP/1.0 200 OK\r\n\r\nall of it")
         return b""
     if name == "interim":
-        return b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+        return (
+            b"HTTP/1.1 103 Early Hints\r\nLink: x\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+        )
+    if name == "continue":
+        return b"HTTP/1.1 100 Go on\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     if name == "garbage":
         return b"this is no answer\r\n\r\n"
     if name == "split":
@@ -271,7 +282,20 @@ def test_an_answer_as_the_client_gets_it(server: Server) -> None:
     assert reply.header("Content-Type") == "text/x-own"
     assert [value for name, value in reply.headers if name == "X-Two"] == ["1", "2"]
     assert server.get("/app/until-close").body == b"all of it"
-    assert server.get("/app/interim").body == b"ok"
+
+
+def test_an_interim_answer_goes_on(server: Server) -> None:
+    """To clients of HTTP/1.1, but for that of 100, which this server says itself (as httpd does)."""
+    asked = "GET {} HTTP/1.{}\r\nHost: a\r\nConnection: close\r\n\r\n"
+    said = server.raw(asked.format("/app/interim", 1).encode())
+    assert said.startswith(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n") and said.endswith(
+        b"\r\n\r\nok"
+    )
+    for path, minor in (("/app/interim", 0), ("/app/continue", 1), ("/app/suppressed/interim", 1)):
+        said = server.raw(asked.format(path, minor).encode())
+        assert said.startswith(b"HTTP/1.1 200 OK\r\n") and said.endswith(b"\r\n\r\nok")
+    said = server.raw(asked.format("/app/suppressed/not/continue", 1).encode())
+    assert said.startswith(b"HTTP/1.1 100 Go on\r\n\r\nHTTP/1.1 200 OK\r\n")
 
 
 def test_via(start_server: StartServer, behind: Backend) -> None:

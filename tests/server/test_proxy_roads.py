@@ -68,7 +68,7 @@ ANSWERS = {
     "no-name": b"HTTP/1.1 200 OK\r\nX Two: 1\r\nContent-Length: 2\r\n\r\nok",
     "unmodified": b"HTTP/1.1 304 Not Modified\r\nETag: x\r\nContent-Length: 9\r\n\r\n",
     "nothing": b"HTTP/1.1 204 No Content\r\nX-Two: 1\r\n\r\n",
-    "interim": b"HTTP/1.1 103 Early\r\nX-Two: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "continued": b"HTTP/1.1 100 Go on\r\nX-Two: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "garbage": b"what is this\r\n\r\n",
     "many": b"HTTP/1.1 200 OK\r\n" + b"X-Two: 1\r\n" * 25 + b"Content-Length: 2\r\n\r\nok",
     "long-line": b"HTTP/1.1 200 OK\r\nX-Two: " + b"x" * 9000 + b"\r\nContent-Length: 2\r\n\r\nok",
@@ -83,6 +83,9 @@ def answer(asked: Asked, talk: Talk) -> bytes | None:
     name = asked.path.partition("?")[0].rpartition("/")[2]
     if name == "asked":
         return asked.told()
+    if name == "interim":
+        talk.send(b"HTTP/1.1 103 Early\r\nX-Two: 0\r\n\r\n")
+        name = "usual"
     said = ANSWERS.get(name, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     said = said.replace(b"PORT", str(talk.sock.getsockname()[1]).encode())
     if name in ("closing", "old", "behind"):
@@ -130,6 +133,13 @@ def test_the_client_gets_the_same(server: Server, name: str) -> None:
         text = f" {status} {sent} {two} {kind}\n"
         for place in ("own", "kept"):
             server.wait_for_log(f"GET /{place}/{name}{text}", "access.log")
+
+
+def test_an_interim_answer_goes_on(server: Server) -> None:
+    for place in ("own", "kept", "kept"):
+        get(server, "/kept/warm")
+        said = server.raw(f"GET /{place}/interim HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        assert said.startswith(b"HTTP/1.1 103 Early\r\nX-Two: 0\r\n\r\nHTTP/1.1 200 OK\r\n") and said.endswith(b"ok")
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from mpserver import lazyre
+from mpserver.api import constants
 from mpserver.http1.body import Body, ChunkedBody, LengthBody
 from mpserver.http1.fields import TCHAR, is_token
 from mpserver.http1.percent import sendable
+from mpserver.http1.response import field_lines, status_line
 from mpserver.http1.wire import encoded
 from mpserver.modules.proxy import COOKIE_DOMAINS, COOKIE_PATHS, MEMBERS, REVERSES, Reverse
 from mpserver.modules.proxy.questions import via
@@ -156,6 +158,22 @@ def tell(req: Request, answer: Answer) -> None:
     if (by := via(req, answer.minor)) is not None:
         table.add("Via", by)
     _identify(req, origin["date"], origin["server"])
+
+
+def tell_interim(req: Request, answer: Answer) -> None:
+    """Tell the client of an interim answer (RFC 9110 15.2), if it knows such ones: those of HTTP/1.0 do not.
+
+    That of 100 is said by who reads the body, which is this server. The variable proxy-interim-response has it told
+    (RFC), or none (Suppress).
+    """
+    policy = "" if req.mp_env is None else str(req.mp_env.get("proxy-interim-response") or "").lower()
+    if not req.mp_head.minor or req.mp_assbackwards or req.mp_main is not None or policy == "suppress":
+        return
+    if answer.status == constants.HTTP_CONTINUE and policy != "rfc":
+        return
+    left = HOP_BY_HOP.union(answer.words("connection"), ("content-length",))
+    fields = [(name, value) for name, value in answer.fields if name.lower() not in left]
+    req.mp_link.send([status_line(1, answer.status, answer.phrase) + field_lines(fields) + b"\r\n"])
 
 
 def _identify(req: Request, date: str, server: str) -> None:

@@ -333,7 +333,8 @@ class HttpExchange(Exchange):
             if answer.status < 200 and not (answer.status == 101 and self.upgrade):
                 if answer.status == 101:
                     raise Broken("another protocol than HTTP, which nobody asked for")
-                self._head, start = bytearray(rest), 0  # (an interim answer: RFC 9110 15.2)
+                answers.tell_interim(self.req, answer)
+                self._head, start = bytearray(rest), 0
                 continue
             self._head = None
             if answer.status == 101:
