@@ -185,6 +185,27 @@ class Input:
         kept.add(self._decode(data))
         return kept.size
 
+    def take_all(self, kept: KeptBody, most: int) -> bool:
+        """Take all of it in now, as it comes from the client, so that its length is known.
+
+        :param most: of a longer one only the beginning is taken in.
+        :returns: whether all of it is there.
+        :raises RequestError: it is broken or too long.
+        :raises ClientGone: the client left, or sent nothing for too long.
+        :raises OSError: there is no room for it on the disk.
+        """
+        self.keep(kept)
+        self.invite()
+        while not self._decoder.done and kept.size <= most:
+            self.received = True
+            try:
+                data = self._source.receive()
+            except ClientGone:
+                self.fail(400)
+                raise
+            self.take_in(data)
+        return self._decoder.done
+
     @property
     def is_plain(self) -> bool:
         """Whether all of it may be read by a handler: it is sound, and nobody has read or dropped any of it."""

@@ -36,6 +36,12 @@ ProxyPass /uwsgi uwsgi://127.0.0.1:${UWSGI}
 <Location /kept>
     ProxyErrorOverride On
 </Location>
+<LocationMatch "/short/">
+    LimitRequestBody 10
+</LocationMatch>
+<Location /fcgi/filtered>
+    SetInputFilter DEFLATE
+</Location>
 <Location /missing/fcgi>
     ErrorDocument 404 /kept/document
 </Location>
@@ -256,9 +262,26 @@ def test_an_error_document_gets_what_is_left_of_the_body(
         assert json.loads(connection.getresponse().read())["env"]["REQUEST_URI"] == "/kept/after"
 
 
-@pytest.mark.parametrize("path", ["/fcgi/x", "/uwsgi/x"])
-def test_a_body_of_unknown_length_is_refused(server: Server, path: str) -> None:
-    said = server.raw(
-        f"POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".encode()
-    )
-    assert said.startswith(b"HTTP/1.1 411 ")
+@pytest.mark.parametrize("sizes", [(), (3,), (3, 100_000), (1_000_000, 1, 1_000_000)], ids=str)
+@pytest.mark.parametrize("path", ["/fcgi/x", "/kept/x", "/uwsgi/x"])
+def test_a_body_in_chunks_has_its_length(server: Server, path: str, sizes: tuple[int, ...]) -> None:
+    """It is taken in before, whether its client waits to be asked for it or not, and the connection goes on."""
+    with server.connection() as connection:
+        for headers in ({}, {"Expect": "100-continue"}):
+            connection.request("POST", path, iter([b"x" * size for size in sizes]), headers, encode_chunked=True)
+            told = json.loads(connection.getresponse().read())
+            assert (told["env"]["CONTENT_LENGTH"], told["body"]) == (str(sum(sizes)), "x" * sum(sizes))
+
+
+@pytest.mark.parametrize(
+    ("path", "head", "body", "status"),
+    [
+        ("/fcgi/short/x", "", b"a" * 11, 413),
+        ("/uwsgi/short/x", "", b"a" * 11, 413),
+        ("/fcgi/filtered/x", "Content-Encoding: gzip\r\n", b"a" * 11, 411),
+    ],
+)
+def test_a_body_whose_length_can_t_be_told(server: Server, path: str, head: str, body: bytes, status: int) -> None:
+    asked = f"POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{head}Transfer-Encoding: chunked\r\n\r\n"
+    said = server.raw(asked.encode() + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+    assert int(said.split(b" ")[1]) == status

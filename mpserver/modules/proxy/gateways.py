@@ -15,7 +15,7 @@ from mpserver.modules.proxy import FCGI_VARIABLES, IGNORE_BAD_HEADERS, Variable,
 from mpserver.modules.proxy.answers import Answer, Broken
 from mpserver.modules.proxy.backends import Refused
 from mpserver.modules.proxy.exchange import Exchange, HttpExchange
-from mpserver.modules.proxy.questions import IN_CHUNKS, body_length, body_of
+from mpserver.modules.proxy.questions import body_of
 from mpserver.modules.proxy.targets import Target
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -45,17 +45,20 @@ def _size(data: bytes) -> bytes:
     return bytes((len(data),)) if len(data) < 128 else struct.pack(">I", len(data) | 1 << 31)
 
 
-def _variables(req: Request) -> dict[bytes, bytes]:
-    """Those of a script, with the length of what goes on of the body: an error document may get less than came."""
+def _variables(req: Request, length: int) -> dict[bytes, bytes]:
+    """Those of a script, with the length of what goes on of the body: an error document may get less than came.
+
+    A body that came in chunks has its length, too, once it was taken in.
+    """
     env = variables(req)
-    if b"CONTENT_LENGTH" in env:
-        env[b"CONTENT_LENGTH"] = b"%d" % max(body_length(req), 0)
+    if length >= 0:
+        env[b"CONTENT_LENGTH"] = b"%d" % length
     return env
 
 
-def fcgi_request(req: Request, target: Target, keeps: bool) -> bytes:
+def fcgi_request(req: Request, target: Target, length: int, keeps: bool) -> bytes:
     """All of a request but its body."""
-    env = _variables(req)
+    env = _variables(req, length)
     env[b"SCRIPT_FILENAME"] = percent.decode(target.path.encode("latin-1", "replace"))
     if rules := req.mp_plan.conf[FCGI_VARIABLES]:
         _change(req, env, rules)
@@ -86,9 +89,9 @@ def _change(req: Request, env: dict[bytes, bytes], rules: tuple[Variable, ...]) 
         env[name] = encoded(req, value)
 
 
-def uwsgi_request(req: Request, target: Target) -> bytes:
+def uwsgi_request(req: Request, target: Target, length: int) -> bytes:
     """The same for uwsgi. :raises Refused: it is longer than that can be."""
-    env = _variables(req)
+    env = _variables(req, length)
     path = encoded(req, percent.decode(target.path.encode("latin-1", "replace")).decode("latin-1")) or b"/"
     uri = req.mp_uri.encode("utf-8", "surrogateescape")
     env[b"PATH_INFO"] = path
@@ -100,12 +103,6 @@ def uwsgi_request(req: Request, target: Target) -> bytes:
     if len(body) > LONGEST:
         raise Refused(constants.HTTP_BAD_REQUEST, f"the variables have {len(body)} bytes: uwsgi takes {LONGEST}")
     return b"\0" + pack(len(body)) + b"\0" + body
-
-
-def refuse_chunks(length: int) -> None:
-    """These have to know a body's length before. :raises Refused: nobody knows it."""
-    if length == IN_CHUNKS:
-        raise Refused(constants.HTTP_LENGTH_REQUIRED, "a body in chunks can't go on by FastCGI or uwsgi")
 
 
 class FcgiExchange(Exchange):

@@ -47,6 +47,8 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 #: What Max-Forwards says (RFC 9110 7.6.2).
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
+#: Schemes of servers that have to know a body's length before.
+GATEWAYS = ("fcgi", "uwsgi")
 #: What is remembered of so many plans: each may take 2 MiB.
 ROADS = 32
 
@@ -191,17 +193,22 @@ class Proxy:
         encryptor = self._encryption(req.mp_plan.conf) if target.is_encrypted else None
         # (what was looked at for one request is not enough for another with other settings)
         key = f"{target.socket}|{target.base}|{'' if encryptor is None else encryptor.settings}"
+        ways = questions.ways_of(req)
         length = questions.body_length(req)
+        if length == questions.IN_CHUNKS and (ways.measured or target.scheme in GATEWAYS):
+            yield MAY_BLOCK
+            length = questions.measured_length(req)
         upgrade = tunnel.wanted(req, target.scheme, parameters)
         fresh = bool(parameters.get("disablereuse")) or parameters.get("enablereuse") is False
         if target.scheme == "fcgi":
             fresh = not parameters.get("enablereuse")  # (it may have few processes, which wait for connections, too)
-        first = _beginning(req, target, length, upgrade, not fresh)
-        reuses, again = not fresh, False
+        reuses, again = not (fresh or ways.closes), False
+        first = _beginning(req, target, length, upgrade, ways, reuses)
         while True:
             try:
                 upstream = yield from self.backends.connected(
-                    key, target, parameters, timeout, conf[SOURCE_ADDRESS], encryptor, fresh=fresh or again
+                    key, target, parameters, timeout, conf[SOURCE_ADDRESS], encryptor,
+                    fresh=again or not reuses or ways.fresh,
                 )  # fmt: skip
             except Refused as error:
                 if error.is_unreached:
@@ -251,14 +258,15 @@ def _joined(choice: Choice, target: Target) -> str:
     return choice.target.rest.removesuffix("/") + (target.rest or "/")
 
 
-def _beginning(req: Request, target: Target, length: int, upgrade: str, keeps: bool) -> bytes:
+def _beginning(req: Request, target: Target, length: int, upgrade: str, ways: questions.Ways, keeps: bool) -> bytes:
     """What a request begins with, as the server of a URL wants it; ``keeps``: the connection is to be used again."""
-    if target.scheme not in ("fcgi", "uwsgi"):
-        return questions.head(req, target, length, upgrade, questions.forwarded_fields(req))
+    if target.scheme not in GATEWAYS:
+        return questions.head(req, target, length, upgrade, questions.forwarded_fields(req), ways)
     from mpserver.modules.proxy import gateways  # (others need it not)
 
-    gateways.refuse_chunks(length)
-    return gateways.fcgi_request(req, target, keeps) if target.scheme == "fcgi" else gateways.uwsgi_request(req, target)
+    if target.scheme == "fcgi":
+        return gateways.fcgi_request(req, target, length, keeps)
+    return gateways.uwsgi_request(req, target, length)
 
 
 def _exchange(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from mpserver import lazyre
+from mpserver.api import constants
 from mpserver.api.input import Input
+from mpserver.api.kept_body import KeptBody
 from mpserver.api.sent_text import as_sent
+from mpserver.errors import ClientGone
 from mpserver.http1 import percent
 from mpserver.http1.fields import is_token
 from mpserver.http1.wire import encoded
 from mpserver.modules.proxy import ADD_HEADERS, PRESERVE_HOST, VIA
+from mpserver.modules.proxy.backends import Refused
 from mpserver.modules.proxy.targets import PORTS, UPGRADING, Target
-from mpserver.typing import TYPE_CHECKING
+from mpserver.typing import TYPE_CHECKING, NamedTuple
 from mpserver.version import VERSION
 
 if TYPE_CHECKING:
@@ -19,14 +23,49 @@ if TYPE_CHECKING:
 #: What is about the client's own connection, and what the server itself says.
 OWN = frozenset(
     {
-        "connection", "keep-alive", "proxy-connection", "proxy-authorization", "te", "trailer", "trailers",
-        "transfer-encoding", "upgrade", "expect", "content-length", "host", "proxy",
+        "connection", "keep-alive", "proxy-connection", "te", "trailer", "trailers", "transfer-encoding", "upgrade",
+        "expect", "content-length", "host", "proxy",
     }
 )  # fmt: skip
+#: What a client says to who asks for it: as long as nobody here has, that may be the server behind.
+OWN_WITH_CREDENTIALS = OWN | {"proxy-authorization"}
 _LINE_ENDS = lazyre.compile(r"[\r\n\x00]")
 
 #: The length of a body that goes on in chunks, and of none.
 IN_CHUNKS, NONE = -1, -2
+
+
+class Ways(NamedTuple):
+    """How a request goes on, as variables of its environment say (httpd's documentation of mod_proxy_http)."""
+
+    #: As HTTP/1.0 (force-proxy-request-1.0).
+    old: bool = False
+    #: On a connection that has no other request after this one (proxy-nokeepalive).
+    closes: bool = False
+    #: On a connection that had none before it (proxy-initial-not-pooled, for the first of a client's connection).
+    fresh: bool = False
+    #: Its body with its length, not in chunks (proxy-sendcl).
+    measured: bool = False
+
+
+USUAL = Ways()
+#: With one of these, both words about the body's framing mean nothing (as in httpd).
+_CHUNKED = ("proxy-sendchunked", "proxy-sendchunks")
+_WAYS = ("force-proxy-request-1.0", "proxy-nokeepalive", "proxy-initial-not-pooled", "proxy-sendcl")
+
+
+def ways_of(req: Request) -> Ways:
+    """What the variables of a request say of how it goes on."""
+    env = req.mp_env
+    if not env or not any(name in env for name in _WAYS):
+        return USUAL
+    old = "force-proxy-request-1.0" in env
+    return Ways(
+        old,
+        old or "proxy-nokeepalive" in env,
+        "proxy-initial-not-pooled" in env and not req.mp_link.connection().keepalives,
+        old or ("proxy-sendcl" in env and not any(name in env for name in _CHUNKED)),
+    )
 
 
 def body_of(req: Request) -> Input | None:
@@ -48,7 +87,28 @@ def body_length(req: Request) -> int:
         return NONE if told is None else 0
     if body.is_dropped or (body.complete and not body.waiting and body.count):
         return 0
-    return body.waiting + body.missing if length > 0 and type(body) is Input else IN_CHUNKS
+    measured = length > 0 or (body.was_kept and body.complete)
+    return body.waiting + body.missing if measured and type(body) is Input else IN_CHUNKS
+
+
+def measured_length(req: Request) -> int:
+    """Take all of a body in that came in chunks, and may wait for the client for it. :returns: its length.
+
+    :raises Refused: it is longer than what is kept of bodies, or there is no room for it.
+    """
+    body, room = req.mp_input, req.mp_plan.body_room
+    if type(body) is not Input or body.was_kept:
+        raise Refused(constants.HTTP_LENGTH_REQUIRED, "the length of a body that goes through filters is not known")
+    try:
+        if not body.take_all(KeptBody(room), room.most):
+            reason = f"a body in chunks is longer than {room.most} bytes (RequestBodySpool): its length can't be told"
+            raise Refused(constants.HTTP_REQUEST_ENTITY_TOO_LARGE, reason)
+    except ClientGone:
+        raise
+    except OSError as error:
+        req.err_headers_out["Retry-After"] = "1"
+        raise Refused(503, f"a body can't be kept in {room.directory}: {error.strerror}") from error
+    return body.waiting
 
 
 def field(req: Request, name: str) -> str | None:
@@ -69,7 +129,8 @@ def forwarded_fields(req: Request) -> list[tuple[str, str]]:
     """
     table = req.headers_in
     named = str(table.get("Connection") or "").lower().split(",")
-    left = OWN.union(word.strip() for word in named)
+    was_asked = req.mp_user is not None and "proxy-chain-auth" not in (req.mp_env or ())
+    left = (OWN_WITH_CREDENTIALS if was_asked else OWN).union(word.strip() for word in named)
     if req.mp_host.trace is not None:  # (it is the server's own word, which no client takes away)
         left -= {"traceparent", "tracestate"}
     conf = req.mp_plan.conf
@@ -133,18 +194,24 @@ def host_in_url(target: Target) -> str:
     return written or "localhost"
 
 
-def head(req: Request, target: Target, length: int, upgrade: str, fields: list[tuple[str, str]]) -> bytes:
+def head(
+    req: Request, target: Target, length: int, upgrade: str, fields: list[tuple[str, str]], ways: Ways = USUAL
+) -> bytes:
     """The head for a server that speaks HTTP.
 
     :param length: of the body, see `body_length`.
     :param upgrade: the protocol that the connection is to have from then on; "": HTTP.
     :param fields: those that go on.
     """
-    lines = [f"{req.mp_method} {target.rest or '/'} HTTP/1.1", f"Host: {encoded(host_of(req, target))}"]
+    minor = 0 if ways.old and not upgrade else 1
+    lines = [f"{req.mp_method} {target.rest or '/'} HTTP/1.{minor}", f"Host: {encoded(host_of(req, target))}"]
     lines += [f"{name}: {value}" for name, value in fields]
     if length == IN_CHUNKS:
         lines.append("Transfer-Encoding: chunked")
     elif length != NONE:
         lines.append(f"Content-Length: {length}")
-    lines += [f"Upgrade: {upgrade}", "Connection: Upgrade"] if upgrade else ["Connection: Keep-Alive"]
+    if upgrade:
+        lines += [f"Upgrade: {upgrade}", "Connection: Upgrade"]
+    elif minor:
+        lines.append(f"Connection: {'close' if ways.closes else 'Keep-Alive'}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")

@@ -101,6 +101,7 @@ class Road:
             req.mp_method != "GET" or req.mp_input is not None or req.mp_table_in is not None or req.mp_main is not None
             or req.mp_prev is not None or filename is None or not filename.startswith(self._start)
             or req.mp_head.target[:1] != "/"  # (the host is in the target, and not that of the fields)
+            or (req.mp_env and questions.ways_of(req) is not questions.USUAL)
         ):  # fmt: skip
             return None
         rest = filename[len(self._start) :]
@@ -119,7 +120,10 @@ class Road:
 
     def _fields(self, req: Request, key: tuple[Block, str | None, str, Any]) -> bytes | None:
         head = req.mp_head
-        if req.mp_host.trace is not None or head.length or head.get("max-forwards") is not None:
+        if (
+            req.mp_host.trace is not None or head.length or head.get("max-forwards") is not None
+            or head.get("proxy-authorization") is not None  # (where it goes depends on more than fields)
+        ):  # fmt: skip
             fields = None
         else:
             length = questions.body_length(req)
