@@ -373,7 +373,7 @@ CONTEXTS = {
         "RedirectTemp"
     ),
     (~Where(0), Override.OPTIONS): "Options XBitHack ContentDigest",
-    (Where.DIRECTORY | Where.HTACCESS, Override.LIMIT): "SSILegacyExprParser Allow Deny Order",
+    (Where.DIRECTORY | Where.HTACCESS, Override.LIMIT): "SSIETag SSILastModified SSILegacyExprParser Allow Deny Order",
     (Where.DIRECTORY | Where.HTACCESS, Override.LIMIT | Override.AUTHCONFIG): "<Limit <LimitExcept",
     (~Where(0), Override.INDEXES): (
         "AddAlt AddAltByEncoding AddAltByType AddDescription AddIcon AddIconByEncoding AddIconByType DefaultIcon "

@@ -46,6 +46,12 @@ ScriptAlias /cgi-bin/ "${ROOT}/cgi/"
 <Directory "${WWW}/bit">
     XBitHack Full
 </Directory>
+<Directory "${WWW}/dated">
+    SSILastModified On
+</Directory>
+<Directory "${WWW}/tagged">
+    SSIETag On
+</Directory>
 <Directory "${WWW}/debug">
     PythonDebug On
 </Directory>
@@ -140,6 +146,7 @@ FILES: dict[str, str | bytes] = {
     "sub/deep.shtml": 'deep <!--#echo var="x"--> <!--#echo var="DOCUMENT_NAME"--> <!--#echo var="QUERY_STRING"-->'
     ' <!--#include file="in.txt"--><!--#set var="x" value="changed"-->',
     **{f"bit/{name}.html": '<!--#echo var="DOCUMENT_NAME"-->' for name in ("plain", "user", "group")},
+    **{f"{name}/x.shtml": '<!--#echo var="DOCUMENT_NAME"-->' for name in ("dated", "tagged")},
     "slow/x.shtml": '<!--#exec cmd="echo begun; sleep 60 & echo $$ $! >../../pids; sleep 60"-->!',
     "left.shtml": '<!--#exec cmd="sleep 60 & echo $$ $! >../pids; sleep 60"-->!',
     "denied/x.txt": "secret",
@@ -184,6 +191,18 @@ def test_pages_are_never_unmodified(server: Server) -> None:
     assert server.get("/include.shtml", modified).text.startswith("0123456789|deep")
     head = server.request("HEAD", "/echo.shtml")
     assert (head.status, head.body) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("place", "kept", "condition"),
+    [("dated", "Last-Modified", "If-Modified-Since"), ("tagged", "ETag", "If-None-Match")],
+)
+def test_pages_that_have_the_time_or_tag_of_their_file(server: Server, place: str, kept: str, condition: str) -> None:
+    """SSILastModified and SSIETag: who says so takes what a page shows for unchanged as long as its file is."""
+    reply = server.get(f"/{place}/x.shtml")
+    assert (reply.status, reply.text) == (200, "x.shtml")
+    assert [name for name in ("Last-Modified", "ETag") if reply.header(name) is not None] == [kept]
+    assert server.get(f"/{place}/x.shtml", {condition: str(reply.header(kept))}).status == 304
 
 
 def test_executable_files_are_pages_under_xbithack(server: Server) -> None:

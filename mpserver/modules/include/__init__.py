@@ -21,3 +21,6 @@ TIME_FORMAT = Setting("SSITimeFormat", "%A, %d-%b-%Y %H:%M:%S %Z")
 UNDEFINED_ECHO = Setting("SSIUndefinedEcho", "(none)")
 #: "off", "on" or "full".
 X_BIT_HACK = Setting("XBitHack", "off")
+#: Whether a page has the time of its file, and the entity tag.
+LAST_MODIFIED = Setting("SSILastModified", False)
+ETAG = Setting("SSIETag", False)

@@ -9,6 +9,8 @@ from mpserver.modules import values
 from mpserver.modules.include import (
     END_TAG,
     ERROR_MESSAGE,
+    ETAG,
+    LAST_MODIFIED,
     START_TAG,
     TIME_FORMAT,
     UNDEFINED_ECHO,
@@ -52,6 +54,8 @@ DIRECTIVES: tuple[Directive, ...] = (
         "a text",
     ),
     Directive("SSILegacyExprParser", Args.FLAG, IN_DIRECTORY, _legacy, Override.LIMIT),
+    Directive("SSILastModified", Args.FLAG, IN_DIRECTORY, values.directory(LAST_MODIFIED, values.flag), Override.LIMIT),
+    Directive("SSIETag", Args.FLAG, IN_DIRECTORY, values.directory(ETAG, values.flag), Override.LIMIT),
     Directive(
         "XBitHack",
         Args.TAKE1,

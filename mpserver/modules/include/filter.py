@@ -29,7 +29,9 @@ Write = Callable[[bytes], None]
 
 
 def keeps_time(req: Request) -> bool:
-    """Whether the file's time is the page's: its group may execute it, under XBitHack Full."""
+    """Whether the file's time is the page's: by SSILastModified, or its group may execute it, under XBitHack Full."""
+    if req.mp_plan.conf[include.LAST_MODIFIED]:
+        return True
     if req.mp_plan.conf[include.X_BIT_HACK] != "full" or req.mp_stat is None:
         return False
     return bool(req.mp_stat.st_mode & stat.S_IXGRP)
@@ -59,9 +61,16 @@ class Includes(BytesFilter):
         super().__init__(req)
         self._document: ssi_page.Document | None = None
         self._applies = applies(req)
-        self._keeps_time = self._applies and keeps_time(req)
-        if self._applies and not self._keeps_time:
-            req.mp_no_local_copy = 1  # what a page shows changes without its file
+        #: What the file has that its page has not: for what that shows changes without the file.
+        self._left = ["Content-Length"]
+        if not self._applies:
+            return
+        if not req.mp_plan.conf[include.ETAG]:
+            self._left.append("ETag")
+        if not keeps_time(req):
+            self._left.append("Last-Modified")
+        if len(self._left) > 2:
+            req.mp_no_local_copy = 1
 
     def begin(self) -> bool:
         """See `BytesFilter.begin`."""
@@ -69,7 +78,7 @@ class Includes(BytesFilter):
             return False
         req = self.req
         if req.mp_headers_out is not None:
-            for name in ("ETag", "Content-Length") if self._keeps_time else ("Last-Modified", "ETag", "Content-Length"):
+            for name in self._left:
                 del req.mp_headers_out[name]
         self._document = ssi_page.Document(req, req.mp_plan.conf, self.emit, self)
         return True
