@@ -139,3 +139,12 @@ def test_they_reach_those_who_serve(tmp_path: Path) -> None:
                 ]
     finally:
         served.close()
+
+
+def test_a_variable_that_would_keep_requests_here() -> None:
+    scope = Scope()
+    scope.say("SetEnvIf Request_URI ^/x !no-proxy")
+    assert scope.warnings == []
+    scope.say("SetEnvIf Request_URI ^/x No-Proxy=1")
+    (warning,) = scope.warnings
+    assert "no-proxy makes no difference here: write ProxyPass PATH ! before other ones" in warning

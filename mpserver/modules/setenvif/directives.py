@@ -81,6 +81,8 @@ def _variables(call: Call, at: int) -> tuple[tuple[str, str | None], ...]:
             found.append((name, value if equals else "1"))
         if not found[-1][0]:
             raise ConfigError(f"{call.name}: {word!r} names no variable: write VAR, VAR=value or !VAR")
+        if found[-1][0].lower() == "no-proxy" and not name.startswith("!"):
+            call.warn(f"{call.name}: no-proxy makes no difference here: write ProxyPass PATH ! before other ones")
     if not found:
         raise ConfigError(f"Missing envariable expression for {call.name}")
     return tuple(found)
