@@ -57,6 +57,9 @@ _parts = re.compile(r"""[^;=]*(?:=\s*(?:"(?:[^\\"]|\\.)*")?[^;]*)?(?:;|$)""").fi
 #: The length of a signature: HMAC-MD5 as hexadecimal digits.
 _SIGNATURE = 32
 
+#: The longest header that is remembered, in characters: clients choose them.
+_LONGEST_KEPT = 1024
+
 
 class CookieError(Exception):
     """A cookie can't be signed, or is not signed correctly."""
@@ -293,12 +296,17 @@ def _header(req: Request) -> str | None:
 
 def received(req: Request, name: str) -> str | None:
     """What `get_cookie` gives as the value of a plain cookie: for those who need no object around it."""
-    return _value(_header(req) or "", name)
+    header = _header(req) or ""
+    return _value(header, name) if len(header) <= _LONGEST_KEPT else _found(header, name)
 
 
 @lru_cache(maxsize=256)
 def _value(header: str, name: str) -> str | None:
     """The value of a cookie in a header; clients send the same header again and again."""
+    return _found(header, name)
+
+
+def _found(header: str, name: str) -> str | None:
     return dict(_read(header, (name,))).get(name)
 
 

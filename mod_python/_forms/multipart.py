@@ -8,9 +8,11 @@ boundary, a body without its end.
 from __future__ import annotations
 
 import codecs
+import encodings
 import re
 import tempfile
 from collections.abc import Iterator
+from encodings import aliases
 from functools import lru_cache
 
 import multipart  # type: ignore[import-untyped]  # it brings no types along
@@ -38,6 +40,14 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 #: What Python's codecs make text of, beside charsets: names of hosts, whose decoding takes a time that grows with the
 #: square of their length; literals of Python; nothing at all.
 NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+
+#: The longest name of a charset, in characters (RFC 2978 2.3).
+LONGEST_CHARSET = 40
+#: Those that Python has beside the ones of ``encodings.aliases``.
+OTHER_CHARSETS = frozenset({
+    "cp1006", "cp720", "cp737", "cp856", "cp874", "cp875", "koi8_t", "koi8_u", "mac_arabic", "mac_croatian",
+    "mac_farsi", "mac_romanian", "palmos", "utf_8_sig",
+})  # fmt: skip
 
 
 class FormLimits(NamedTuple):
@@ -117,7 +127,7 @@ def _again(text: str) -> str:
 
 def _in_charset(data: bytes, charset: str | None) -> str:
     """A field's bytes in the charset that it claims, if that can be; by the usual rule else."""
-    if charset is not None and _is_charset(charset):
+    if charset is not None and len(charset) <= LONGEST_CHARSET and _is_charset(charset):
         try:
             return data.decode(charset)
         except (LookupError, UnicodeError):
@@ -128,6 +138,11 @@ def _in_charset(data: bytes, charset: str | None) -> str:
 @lru_cache(maxsize=256)
 def _is_charset(name: str) -> bool:
     """Whether Python knows a client's word as one of a charset, and not of another coding of text."""
+    plain = encodings.normalize_encoding(name).lower()
+    known = aliases.aliases
+    # (of what is none the library looks for a module, which takes long, and keeps for good that there is none)
+    if not {plain, plain.replace(".", "_")} & (known.keys() | known.values() | OTHER_CHARSETS):
+        return False
     try:
         return codecs.lookup(name).name not in NO_CHARSETS
     except (LookupError, ValueError):  # (ValueError: of what can't even be a name)

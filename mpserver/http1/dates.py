@@ -19,6 +19,9 @@ DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 #: 9999-12-31 23:59:59, the last second that IMF-fixdate can say.
 LAST = 253402300799
+#: So many dates that were written are remembered. Every second brings a new one, so in each interpreter there are soon
+#: as many.
+WRITTEN = 64
 #: How long an IMF-fixdate is; the other formats are shorter or longer.
 LENGTH = 29
 #: How far in the future a two-digit year may lie before it means the past (RFC 9110 5.6.7).
@@ -49,7 +52,7 @@ def http_date(seconds: float) -> str:
     return _fixdate(0 if seconds < 0 else LAST if seconds > LAST else int(seconds))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=WRITTEN)
 def _fixdate(seconds: int) -> str:
     """Remembered: a site's files have few dates, and each is sent often."""
     year, month, day, hour, minute, second, weekday, _, _ = time.gmtime(seconds)

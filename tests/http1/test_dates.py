@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpserver.http1.dates import LAST, http_date, parse_date
+from support.left import bytes_left
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC).timestamp()
 #: From the year 1 on; the writer starts at the epoch.
@@ -17,6 +18,10 @@ SECONDS = st.integers(int(datetime(1, 1, 1, tzinfo=UTC).timestamp()), LAST)
 @given(st.floats(0, LAST))
 def test_a_date_is_written_as_the_standard_library_writes_it(seconds: float) -> None:
     assert http_date(seconds) == email.utils.format_datetime(datetime.fromtimestamp(int(seconds), UTC), usegmt=True)
+
+
+def test_little_is_remembered_of_the_dates_that_each_second_brings() -> None:
+    assert bytes_left(lambda: [http_date(NOW + second) for second in range(3600)].clear()) < 32 << 10
 
 
 @given(st.integers(0, LAST))

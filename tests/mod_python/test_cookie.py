@@ -13,6 +13,7 @@ import pytest
 
 from mod_python import Cookie
 from mpserver.api.table import Table
+from support.left import bytes_left
 
 SECRET = "secret007"
 
@@ -302,6 +303,13 @@ class TestRequests:
             "a": Cookie.Cookie,
             "z": Cookie.SignedCookie,
         }
+
+    def test_little_is_remembered_of_long_headers(self, make_request: Callable[..., Any]) -> None:
+        def receive(number: int) -> str | None:
+            return Cookie.received(make_request(headers={"Cookie": f"a={number}{'x' * 8000}; b={number}"}), "b")
+
+        assert receive(7) == "7"
+        assert bytes_left(lambda: [receive(number) for number in range(300)].clear()) < 128 << 10
 
     def test_get_cookie(self, make_request: Callable[..., Any]) -> None:
         req = make_request(headers={"Cookie": f"a=b; z={signed('z', '1')}"})

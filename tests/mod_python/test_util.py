@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import encodings
 import functools
 import pickle
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable
+from encodings import aliases
 from io import BytesIO
 from typing import Any
 
@@ -17,7 +20,9 @@ from hypothesis import strategies as st
 from mod_python import Session, util
 from mod_python._forms import call, storage
 from mod_python._forms import fields as fields_module
+from mod_python._forms import multipart as multipart_module
 from mpserver.api.constants import SERVER_RETURN
+from support.left import bytes_left
 
 Make = Callable[..., Any]
 
@@ -186,6 +191,26 @@ def test_charsets_of_parts(make_request: Make) -> None:
         )
     )
     assert [form[name] for name in "abcd"] == ["\u20ac", "x", "\xff", "\u0416"]
+
+
+@pytest.mark.parametrize(("count", "long"), [(4000, 0), (300, 4000)])
+def test_little_is_remembered_of_words_that_are_no_charsets(make_request: Make, count: int, long: int) -> None:
+    head = 'Content-Disposition: form-data; name="a"\r\nContent-Type: text/plain; charset={}-{:030}{}'
+
+    def send(word: str) -> None:
+        parts = [(head.format(word, number, "x" * long), b"x") for number in range(count)]
+        storage.FieldStorage(make_request("/", **multipart(*parts)))
+
+    # (tables of Python's grow for so many, once)
+    assert bytes_left(lambda: send("b"), lambda: send("a")) < 256 << 10
+
+
+def test_all_charsets_of_python_are_known() -> None:
+    known = aliases.aliases.keys() | set(aliases.aliases.values()) | multipart_module.OTHER_CHARSETS
+    others = {"aliases", "charmap", "mbcs", "oem", "_win_cp_codecs"} | {
+        name.replace("-", "_") for name in multipart_module.NO_CHARSETS
+    }
+    assert {module.name for module in pkgutil.iter_modules(encodings.__path__)} <= known | others
 
 
 def test_folded_part_headers(make_request: Make) -> None:
