@@ -14,6 +14,7 @@ from mod_python._wsgi.input import NoBody
 from mod_python._wsgi.tolerance import APPLICATION
 from mpserver import alike
 from mpserver.api import named_objects
+from mpserver.api.named_objects import USUAL
 from mpserver.api.sent_text import encoded
 from mpserver.api.table import Table
 from mpserver.typing import TYPE_CHECKING, Any
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 
 #: The option of the configuration for the path.
 BASE = "mod_python.wsgi.base_uri"
-
-
-#: The name of the callable where the option has none.
-CALLABLE = "application"
 
 
 #: How long an application is used before its module's file is looked at again, in seconds.
@@ -160,9 +157,9 @@ class Mount:
         known = [
             name for name, found in self._made_of[0].module.__dict__.items() if callable(found) and name[:1] != "_"
         ]
-        usual = next((name for name in (CALLABLE, "app") if name in known), "")
+        usual = next((name for name in (USUAL, "app") if name in known), "")
         shown = f"{named.module}::{{}}".format
-        asked = alike.asked(named.path or CALLABLE, known, shown=shown)
+        asked = alike.asked(named.path or USUAL, known, shown=shown)
         return asked or alike.question(shown(usual) if usual else "")
 
     def load(self, req: Request) -> Application | None:
@@ -180,8 +177,11 @@ class Mount:
             loaded = loader.load(named.module, self._directory, self._reload, req.mp_request_time, plan.python_path)
             state = (loaded, loaded.version)
             if not named.is_factory or self._made_of != state:
-                found = apache.resolve_object(loaded.module, named.path or CALLABLE, silent=True)
-                self.application = found() if named.is_factory and found is not None else found
+                path = named.path or USUAL
+                found = apache.resolve_object(loaded.module, path, silent=True)
+                if named.is_factory and found is not None:
+                    found = loader.factories.call((*state, path), found)
+                self.application = found
                 self._made_of = state
         self.checked = req.mp_request_time
         return self.application

@@ -19,6 +19,7 @@ from types import ModuleType
 
 from mpserver.api import constants, scripts
 from mpserver.api.early_errors import EarlyErrors
+from mpserver.api.factories import Factories
 from mpserver.api.faults import Fault, mark
 from mpserver.api.search_path import Additions, Neighbours
 from mpserver.api.turns import Turn
@@ -97,6 +98,8 @@ class Loader:
         self._loaded: dict[Key, Loaded] = {}
         self._faults: dict[Key, Fault] = {}
         self._early = EarlyErrors()
+        #: What makes WSGI applications in these modules.
+        self.factories = Factories()
         #: What the module that is being executed imports by ``apache.import_module``.
         self._children: ContextVar[dict[Loaded, int] | None] = ContextVar("children", default=None)
         #: ``repeated``: see there.
@@ -179,24 +182,33 @@ class Loader:
             with self.in_turn():
                 sys.path.insert(0, directory)
 
-    def load_ahead(self, name: str, directory: str | None, path: str | None, now: float) -> tuple[Loaded, list[str]]:
+    def load_ahead(
+        self, name: str, directory: str | None, path: str | None, now: float, factory: str = ""
+    ) -> tuple[Loaded, list[str]]:
         """Load a module for interpreters that are forked later: each finds its path as if it had loaded it itself.
 
+        :param factory: see `load_early`.
         :returns: the module, and ``sys.path`` as it has left it.
         :raises Exception: as `load`.
         """
         self.begin_anew()
         try:
-            return self._load_with_additions(name, directory, path, now), list(sys.path)
+            return self._load_with_additions((name, directory, path), now, factory), list(sys.path)
         finally:
             self.begin_anew()
 
-    def _load_with_additions(self, name: str, directory: str | None, path: str | None, now: float) -> Loaded:
-        """Load a module, and remember what it puts on ``sys.path`` for who wants it first."""
+    def _load_with_additions(self, key: Key, now: float, factory: str = "") -> Loaded:
+        """Load a module, call a factory in it, and remember what they put on ``sys.path`` for who wants it first."""
+        name, directory, path = key
         self.set_path(path, directory)
         before = list(sys.path)
         loaded = self.load(name, directory, False, now, path)
-        loaded.additions = Additions(before, list(sys.path)) or loaded.additions
+        try:
+            make = resolve_object(loaded.module, factory, silent=True) if factory else None
+            if make is not None:
+                self.factories.call_early((loaded, loaded.version, factory), make)
+        finally:
+            loaded.additions = Additions(before, list(sys.path)) or loaded.additions
         return loaded
 
     def begin_anew(self) -> None:
@@ -237,17 +249,19 @@ class Loader:
         """Have ``sys.path`` and PythonPath as they were."""
         sys.path[:], self.path, self._paths = state
 
-    def load_early(self, name: str, directory: str | None, path: str | None) -> BaseException | None:
+    def load_early(self, name: str, directory: str | None, path: str | None, factory: str) -> BaseException | None:
         """Load a module before anybody asks for it. Who does finds the path as if the module were loaded only then.
 
-        :returns: what it raised, which `load` raises once more (see `mpserver.api.early_errors`).
+        :param factory: what makes a WSGI application there, which is called, too; "": nothing does.
+        :returns: what they raised, which is raised once more for who asks (see `mpserver.api.early_errors`).
         """
-        state = self.path_state()
+        state, key = self.path_state(), (name, directory, path)
         try:
-            self._load_with_additions(name, directory, path, time.time())
+            self._load_with_additions(key, time.time(), factory)
         except BaseException as error:  # an application's module may raise anything
-            self._faults.pop((name, directory, path), None)  # (it was not told to anybody)
-            self._early.keep((name, directory, path), error)
+            if key not in self._loaded:
+                self._faults.pop(key, None)  # (it was not told to anybody)
+                self._early.keep(key, error)
             return error
         finally:
             self.put_back(state)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from mpserver.typing import NamedTuple
 
+#: What the object is called where it has no other name.
+USUAL = "application"
+
 
 class NamedObject(NamedTuple):
     """An object of a module.

@@ -57,24 +57,25 @@ def imports(
 def handlers(configuration: Finished, where: InterpreterId, loader: Loader) -> Iterator[tuple[str, BaseException]]:
     """Load what the handlers are in, as far as that shows without a request. Yields what failed, and goes on.
 
+    Factories of WSGI applications are called, too, for what these import may be refused as well.
     Nobody has to be told of it: the request that wants such a module gets the error. Nothing is loaded where modules of
     one name are meant that are not the same: then it depends on the requests which one comes first.
     """
     wanted = facts.handlers(configuration, where.name)
     if not _go_together(wanted, loader):
         return
-    for name, directory, path in wanted:
-        error = loader.load_early(name, directory, path)
+    for name, directory, path, factory in wanted:
+        error = loader.load_early(name, directory, path, factory)
         if error is not None:
             yield name, error
 
 
 def _go_together(wanted: Iterable[facts.Wanted], loader: Loader) -> bool:
     """Whether each name of a module means the same one, whatever handler imports it."""
-    scopes = {(directory, path) for _name, directory, path in wanted}
+    scopes = {(each.directory, each.path) for each in wanted}
     if len(scopes) < 2:
         return True
-    known = {name.partition(".")[0]: "" for name, _directory, _path in wanted}  # (the loader tells these apart)
+    known = {each.module.partition(".")[0]: "" for each in wanted}  # (the loader tells these apart)
     base = own_imports.base_path()
     for directory, path in scopes:
         state = loader.path_state()

@@ -52,7 +52,7 @@ WITHOUT = "but without "
 YES, NO, FAILS = "yes", "no", "fails"
 
 #: A module as it is told to the process that tries it: `Wanted`, and what it has to have.
-Carried = tuple[str, str | None, str | None, tuple[str, ...]]
+Carried = tuple[str, str | None, str | None, str, tuple[str, ...]]
 
 _USAGE = "Usage: mpserver check-interp [-D name] [-d directory] file\n"
 
@@ -243,7 +243,7 @@ def load_packed(data: bytes) -> None:
 
 
 def _load(out: int, boot: Boot, wanted: list[Carried]) -> None:
-    """Load the modules as the interpreter would. Nothing that they raise leaves this function."""
+    """Load the modules, and call factories, as the interpreter would. Nothing that they raise leaves this function."""
     refused: list[str] = []
     os.environ.update(variables(boot.configuration, boot.interpreter_id.name))
     if boot.kind == "own":
@@ -252,9 +252,9 @@ def _load(out: int, boot: Boot, wanted: list[Carried]) -> None:
     main = Pipeline(boot.configuration, {}, 0, loader, {}).planner.host(boot.configuration.main)
     board = Scoreboard.attach(boot.scoreboard)
     lend(InterpreterServices(boot, main, loader, board.entry(0, 1), board))
-    for module, directory, path, objects in wanted:
+    for module, directory, path, factory, objects in wanted:
         try:
-            loaded, _path = loader.load_ahead(module, directory, path, time.time())
+            loaded, _path = loader.load_ahead(module, directory, path, time.time(), factory)
         except BaseException as error:  # an application's module may raise anything
             _tell(out, *_reason(module, error, _searched(loader, directory, path)))
             return

@@ -20,7 +20,7 @@ def warnings(configuration: Configuration) -> Iterator[str]:
     """What to tell: a line for each name of an interpreter's that is meant twice."""
     for interpreter, wanted in handlers(configuration).items():
         found: dict[str, dict[str, str]] = {}
-        for module, _directory, path in wanted:
+        for module, _directory, path, _factory in wanted:
             top = module.partition(".")[0]
             file = None if path is None or top in OURS else _file(top, path)
             if file is not None and path is not None:

@@ -25,7 +25,7 @@ class Load:
 
     def load(self, wanted: Wanted) -> bool:
         """Load one. :returns: whether that went well."""
-        module, directory, path = wanted
+        module, directory, path, _factory = wanted  # (it is called in each interpreter)
         present = set(sys.modules)
         left = self._base
         try:

@@ -122,7 +122,8 @@ def _modules(conf: Conf, spec: python.HandlerSpec) -> Iterator[Wanted]:
     yield Wanted(module, directory, path)
     application = python.options(conf).get(WSGI_APPLICATION)
     if module == WSGI and application:
-        yield Wanted(named_objects.parse(application).module, directory, path)
+        named = named_objects.parse(application)
+        yield Wanted(named.module, directory, path, (named.path or named_objects.USUAL) if named.is_factory else "")
 
 
 # ---- environments

@@ -40,11 +40,15 @@ STARTED = "started"
 
 
 class Wanted(NamedTuple):
-    """A module to load: its name, the directory that comes first on sys.path, and PythonPath."""
+    """A module to load: its name, the directory that comes first on sys.path, and PythonPath.
+
+    ``factory``: what in it is called for a WSGI application (``module:make()``); "": nothing is.
+    """
 
     module: str
     directory: str | None
     path: str | None
+    factory: str = ""
 
 
 def takes_connections(configuration: Finished) -> bool:

@@ -271,6 +271,14 @@ def test_check_interp_tells_what_is_missing(tmp_path: Path, code: str) -> None:
     assert ("PythonInterpBackend auto makes it a process by itself" in text) is moves
 
 
+def test_check_interp_calls_factories(tmp_path: Path) -> None:
+    server = Server(tmp_path, CONF, {"made.py": "def make():\n    import faulthandler\n"})
+    server.close()
+    finished = finish(load.read(parse(["-f", str(server.conf)])))
+    outcome = attempt("own", finished, "made", [Wanted("made", str(server.www), None, "make")])
+    assert outcome == (NO, "faulthandler refuses it")
+
+
 @pytest.mark.parametrize(
     ("refused", "loaded", "found"),
     [

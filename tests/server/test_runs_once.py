@@ -234,6 +234,13 @@ def application(environ, start_response):
     return [apache._runtime.current().kind.encode()]
 """
 
+#: A factory that is refused something before it has made the application.
+MADE = """
+def make():
+    import top
+    return top.application
+"""
+
 INCLUDES = '<!--#include virtual="/a/first" -->|<!--#include virtual="/a/second" -->'
 #: The beginning of an element's code that may import the modules of the site.
 IMPORTING = "import sys; sys.path.insert(0, __file__.partition('/www/')[0] + '/www'); import app; "
@@ -246,6 +253,7 @@ PLACES = ("a", "b", "c")
 FILES: dict[str, str | bytes] = {
     "app.py": APP,
     "top.py": AT_TOP,
+    "made.py": MADE,
     "a/parts/page.shtml": INCLUDES,
     "c/parts/page.shtml": CODE,
     "a/caught/page.shtml": CAUGHT,
@@ -277,6 +285,12 @@ LOCATIONS: dict[str, tuple[str, ...]] = {
     "framework": ("PythonHandler mod_python.wsgi", "PythonOption mod_python.wsgi.application app::framework"),
     "top": ("PythonHandler top::top",),
     "wsgitop": ("PythonHandler mod_python.wsgi", "PythonOption mod_python.wsgi.application top"),
+    # (with a time limit nothing is loaded before the request)
+    "wsgimade": (
+        "PythonHandler mod_python.wsgi",
+        "PythonOption mod_python.wsgi.application made:make()",
+        "PythonRequestTimeout 60",
+    ),
     "first": ("PythonHandler app::first", "PythonInterpreter {}-parts"),
     "second": ("PythonHandler app::second", "PythonInterpreter {}-parts"),
 }
@@ -406,7 +420,7 @@ def test_a_filter_behind_a_handler_that_has_ended_moves_nothing(server: Server) 
 
 
 @needs_own
-@pytest.mark.parametrize("path", ["top", "published/page", "wsgitop"])
+@pytest.mark.parametrize("path", ["top", "published/page", "wsgitop", "wsgimade"])
 def test_what_was_not_called_yet_moves_whatever_the_method(server: Server, path: str) -> None:
     reply = server.request("POST", f"/a/{path}", body="x")
     assert (reply.status, reply.text) == (200, "process"), server.said()

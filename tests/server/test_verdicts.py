@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ def application(environ, start_response):
     return [b" %s %d" % (apache._runtime.current().kind.encode(), size)]
 """
 
-#: What a module does when it is loaded, and what is refused to it.
+#: What a module, or what makes an application, does when it is loaded, or called, and what is refused to it.
 MODULES = {
     "imports": ("import faulthandler\n", "faulthandler"),
     "catches": ("try:\n    import faulthandler\nexcept ImportError:\n    pass\n", "faulthandler"),
@@ -93,6 +94,12 @@ MODULES = {
     "daemon": (DAEMON, "daemon threads"),
     "forks": (FORKS, "os.fork"),
 }
+
+
+def make(code: str) -> str:
+    """A factory of the application, which does something before."""
+    return "\n\ndef make():\n" + textwrap.indent(code + "return application\n", "    ")
+
 
 FILES: dict[str, str | bytes] = {
     "common.py": COMMON,
@@ -103,6 +110,12 @@ FILES: dict[str, str | bytes] = {
     "site-packages/x": "",
     **{f"{name}.py": code + HANDLER for name, (code, _refused) in MODULES.items()},
     **{f"wsgi_{name}.py": code + WSGI for name, (code, _refused) in MODULES.items()},
+    **{f"made_{name}.py": WSGI + make(code) for name, (code, _refused) in MODULES.items()},
+    "made_fits.py": WSGI + make("import os\nnote('made %d' % os.getpid())\n"),
+    "made_fails.py": WSGI + make("raise OSError('it can not be made')\n"),
+    "made_finds.py": WSGI.replace("    size = 0", "    import found_later\n    size = 0")
+    + make("import os, sys\nsys.path.append(os.path.join(os.path.dirname(__file__), 'more'))\n"),
+    "more/found_later.py": "",
 }
 
 CONF = "PythonPath \"sys.path + ['${WWW}', '${WWW}/site-packages']\"\n" + "".join(
@@ -110,9 +123,12 @@ CONF = "PythonPath \"sys.path + ['${WWW}', '${WWW}/site-packages']\"\n" + "".joi
     for name in ("fits", "fails", "broken", *MODULES)
 )
 CONF += "".join(
-    f"<Location /wsgi_{name}>\nSetHandler mod_python\nPythonHandler mod_python.wsgi\n"
-    f"PythonOption mod_python.wsgi.application wsgi_{name}\nPythonInterpreter wsgi_{name}\n</Location>\n"
-    for name in MODULES
+    f"<Location /{name}>\nSetHandler mod_python\nPythonHandler mod_python.wsgi\n"
+    f"PythonOption mod_python.wsgi.application {name}{call}\nPythonInterpreter {name}\n</Location>\n"
+    for name, call in (
+        *((f"wsgi_{name}", "") for name in MODULES),
+        *((f"made_{name}", ":make()") for name in (*MODULES, "fits", "fails", "finds")),
+    )
 )
 
 BROUGHT = """
@@ -150,7 +166,7 @@ def runs(server: Server) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", [*MODULES, *(f"wsgi_{name}" for name in MODULES)])
+@pytest.mark.parametrize("name", [f"{kind}{name}" for kind in ("", "wsgi_", "made_") for name in MODULES])
 def test_the_first_request_is_as_good_as_any_other(server: Server, name: str) -> None:
     runs(server)
     for _ in range(3):
@@ -158,7 +174,7 @@ def test_the_first_request_is_as_good_as_any_other(server: Server, name: str) ->
     assert runs(server) == [name] * 3
     told = [line for line in server.log().splitlines() if f"interpreter '{name}': " in line and MOVES in line]
     assert len(told) == 1
-    assert f"'{name}': {MODULES[name.removeprefix('wsgi_')][1]} can't be used" in told[0]
+    assert f"'{name}': {MODULES[name.rpartition('_')[2]][1]} can't be used" in told[0]
 
 
 def test_what_is_imported_at_the_start_counts(server: Server) -> None:
@@ -184,6 +200,19 @@ def test_a_module_that_fails_is_executed_once_for_its_first_request(server: Serv
     assert server.get("/broken").status == 500
     assert "SyntaxError" in server.wait_for_log("broken.py")
     assert "as before" not in server.log()
+
+
+def test_a_factory_is_called_once_before_the_first_request(server: Server) -> None:
+    runs(server)
+    for _ in range(4):
+        ask(server, "made_fits", "own")
+    found = runs(server)
+    made = [line for line in found if line.startswith("made ")]
+    assert found[0] in made
+    assert len(made) == len({*made}), found  # (once in each worker)
+    ask(server, "made_finds", "own")
+    assert server.get("/made_fails").status == 500
+    assert server.wait_for_log("OSError: it can not be made").count("OSError: it can not be made") == 1
 
 
 @pytest.mark.parametrize(("mode", "mpm"), [("one", "prefork"), ("foreground", "worker")])

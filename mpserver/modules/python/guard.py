@@ -103,7 +103,7 @@ def call(
         return kind.left(code, argument, gone)
     except BaseException as error:  # an application may raise anything; it harms only its own request
         if loader.may_move:
-            moving.move_or_stay(req, loader, error, kind.begins and moving.is_loading(error.__traceback__))
+            moving.move_or_stay(req, loader, error, kind.begins and moving.is_beginning(error.__traceback__))
         return kind.failed(code, plan, argument, error, error is loader.repeated)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from mpserver.api import constants
+from mpserver.api.factories import Factories
 from mpserver.errors import Misplaced
 from mpserver.modules.hooks import SCRIPT_HANDLER
 from mpserver.modules.python.application_errors import refusing
@@ -63,7 +64,7 @@ def move_or_stay(req: Request | None, loader: Loader, error: BaseException, load
     Where the request may not go along it is answered here, as with any other error.
 
     :param req: None for a connection handler, which moves only while it is loaded.
-    :param loading: the error came while the server loaded the code that begins the request, see `is_loading`.
+    :param loading: the error came while the server loaded the code that begins the request, see `is_beginning`.
     :raises Misplaced: the request, or the connection, goes along.
     """
     module = leave(loader, error)
@@ -88,7 +89,7 @@ def hindrance(req: Request, loading: bool = False) -> str:
     """Why a request must not move; "" where it may.
 
     ``req`` may be a part of a page, or what a request was redirected to internally. ``loading``: it has come to the
-    server's own import of a module, see `is_loading`.
+    server's own import of a module, see `is_beginning`.
     """
     chain = [req]
     while (outer := chain[-1].mp_prev or chain[-1].mp_main) is not None and not outer.mp_is_shadow:
@@ -141,6 +142,16 @@ def _is_first(req: Request) -> bool:
         return False
     handlers = req.mp_plan.handlers
     return not any(phase in handlers for phase in ORDER[: ORDER.index(req.mp_phase)])
+
+
+def is_beginning(trace: TracebackType | None) -> bool:
+    """Whether an error came before the application was called for the request: see `is_loading`, or in its factory."""
+    making = trace
+    while making is not None:
+        if making.tb_frame.f_code is Factories.call.__code__:
+            return True
+        making = making.tb_next
+    return is_loading(trace)
 
 
 def is_loading(trace: TracebackType | None) -> bool:
