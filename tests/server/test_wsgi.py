@@ -840,6 +840,32 @@ def application(environ, start_response):
         assert line.endswith(f"] begin of {name}, end of {name}")
 
 
+def test_a_partial_line_of_a_thread_is_logged_at_the_end(start_server: StartServer, kind: str) -> None:
+    """The thread outlives its request, and a daemon its interpreter, with which its text would be lost."""
+    app = """
+import threading
+from mod_python import apache
+end, written = threading.Event(), threading.Event()
+own = apache._runtime.current().kind == "own"  # (there are no daemons there)
+if own:
+    apache.register_cleanup(end.set)
+def work(errors):
+    errors.write("begin of background")
+    written.set()
+    end.wait()
+def application(environ, start_response):
+    threading.Thread(target=work, args=(environ["wsgi.errors"],), daemon=not own).start()
+    written.wait(60)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"x"]
+"""
+    server = start_server(CONF, {"app.py": app}, backend=kind)
+    assert server.get("/base").body == b"x"
+    assert "begin of background" not in server.log()
+    server.stop()
+    assert server.log().count("begin of background\n") == 1
+
+
 def test_pieces_are_sent_before_the_next_is_asked_for(start_server: StartServer, tmp_path: Path) -> None:
     fifo = tmp_path / "go"
     app = f"""
