@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from _thread import get_ident
 from collections.abc import Iterable
@@ -29,6 +30,9 @@ class Errors:
     """
 
     __slots__ = ("_own", "_server", "_stderr", "_told_at_the_end", "partial")
+
+    #: What else is asked of a stream of text, as by handlers of logging that colour their lines on a terminal.
+    name, encoding, errors, closed = "<wsgi.errors>", "utf-8", "backslashreplace", False
 
     def __init__(self, server: Server) -> None:
         """``server``: in whose log stands what no request's thread writes."""
@@ -74,6 +78,22 @@ class Errors:
         rest = self.partial.pop(get_ident(), "")
         if rest:
             self._log([rest])
+
+    def isatty(self) -> bool:
+        """It is no terminal."""
+        return False
+
+    def readable(self) -> bool:
+        """It is there to be written to."""
+        return False
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def fileno(self) -> int:
+        """It has no descriptor: the log adds time and client to each line. :raises io.UnsupportedOperation: always."""
+        raise io.UnsupportedOperation("fileno")
 
     def flush_all(self) -> None:
         """Log the partial lines of all threads."""

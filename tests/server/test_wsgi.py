@@ -317,6 +317,11 @@ def stderr(environ, start_response):
     errors, other = environ["wsgi.errors"], io.StringIO()
     told = [errors == sys.stderr, sys.stderr == errors, hash(errors) == hash(sys.stderr), errors != sys.stderr]
     told += [errors == other, other == errors, errors == sys.stdout]
+    told += [errors.isatty(), errors.closed, errors.readable(), errors.writable(), isinstance(errors.encoding, str)]
+    try:
+        errors.fileno()
+    except OSError:
+        told.append("no descriptor")
     start(start_response)
     return [repr(told).encode()]
 
@@ -813,7 +818,8 @@ def test_partial_lines_of_errors_end_with_the_request(server: Server) -> None:
 
 
 def test_errors_equal_the_stream_of_errors(server: Server) -> None:
-    assert server.get("/stderr").text == repr([True, True, True, False, False, False, False])
+    told = [True, True, True, False, False, False, False, False, False, False, True, True, "no descriptor"]
+    assert server.get("/stderr").text == repr(told)
 
 
 def test_lines_of_errors_do_not_mix_among_threads(start_server: StartServer, kind: str) -> None:
