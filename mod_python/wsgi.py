@@ -63,6 +63,8 @@ def serve(req: Request, mount: Mount, path: str) -> int:
     errors = mount.errors
     try:
         result: Any = application(environ, exchange.start_response)
+        if req.mp_status >= 500:
+            exchange.reconsider(result)
         kind = type(result)
         if kind is list or kind is tuple:
             exchange.send_all(result)

@@ -279,6 +279,17 @@ class WsgiExchange:
         req.mp_status = apache.HTTP_SWITCHING_PROTOCOLS  # (for the logs)
         req.mp_link.keep_alive = False
 
+    def reconsider(self, result: object) -> None:
+        """The answer is an error, which a process may spare the client.
+
+        :raises BaseException: the request goes to one.
+        """
+        try:
+            self._req.mp_plan.loader.reconsider(self._req)
+        except BaseException:
+            self.close(result)
+            raise
+
     def fail(self) -> None:
         """The application failed: a response that has begun ends so that the client sees it is not whole."""
         if self._sent and not self._req.mp_finished:

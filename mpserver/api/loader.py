@@ -119,6 +119,8 @@ class Loader:
         #: without; and who is told of the end of a request (or, with None, of the start), and whether that failed.
         self.doubts: list[tuple[str, Any]] = []
         self.judge: Callable[[Any, bool], None] = _nobody
+        #: Told of a request whose answer is an error of which nothing was sent: raises where it moves instead.
+        self.reconsider: Callable[[Any], None] = _nobody
         #: When it was made: its modules are not older (seconds since the epoch).
         self.born = time.time()
         #: What was loaded, in that order; and who is told of each.

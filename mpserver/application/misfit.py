@@ -41,6 +41,7 @@ class Misfit:
         self._path: tuple[str, ...] = ()
         interpreter.loader.refused = self.leave
         interpreter.loader.judge = self.judge
+        interpreter.loader.reconsider = self.reconsider
         refused_modules.watch(self._doubt)
 
     def leave(self, refused: str) -> None:
@@ -80,6 +81,16 @@ class Misfit:
         _called, req = _caller()
         self._path = _path()
         self._interpreter.loader.doubts.append((module, _root(req)))
+
+    def reconsider(self, req: Request) -> None:
+        """The application answers with an error, maybe since its framework has caught what was refused to it.
+
+        :raises MustMove: so it is, and nothing speaks against running the request again in a process.
+        """
+        loader, root = self._interpreter.loader, _root(req)
+        module = next((module for module, of in loader.doubts if of is root), "")
+        if (module or loader.left) and not moving.hindrance(req):
+            raise MustMove(f"module {module or loader.left} does not support loading in subinterpreters")
 
     def judge(self, req: Request | None, failed: bool) -> None:
         """A request has ended (None: the start has): act on what was refused to it, if the application needs that.

@@ -387,7 +387,7 @@ def test_a_post_is_answered_where_it_ran_and_the_next_one_by_a_process(server: S
 
 
 @needs_own
-@pytest.mark.parametrize(("path", "name"), PAGES)
+@pytest.mark.parametrize(("path", "name"), [*PAGES, ("framework", "wsgi")])
 @pytest.mark.parametrize(("method", "place"), [("GET", "b"), ("DELETE", "c")])
 def test_what_may_be_repeated_moves(server: Server, path: str, name: str, method: str, place: str) -> None:
     reply = server.request("GET" if name == "index" else method, f"/{place}/{path}")  # (it publishes no DELETE)
