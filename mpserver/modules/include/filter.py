@@ -29,9 +29,12 @@ Write = Callable[[bytes], None]
 
 
 def keeps_time(req: Request) -> bool:
-    """Whether the file's time is the page's: by SSILastModified, or its group may execute it, under XBitHack Full."""
-    if req.mp_plan.conf[include.LAST_MODIFIED]:
-        return True
+    """Whether the file's time is the page's."""
+    return bool(req.mp_plan.conf[include.LAST_MODIFIED]) or by_group(req)
+
+
+def by_group(req: Request) -> bool:
+    """Whether a file's group may execute it, under XBitHack Full."""
     if req.mp_plan.conf[include.X_BIT_HACK] != "full" or req.mp_stat is None:
         return False
     return bool(req.mp_stat.st_mode & stat.S_IXGRP)
@@ -69,8 +72,8 @@ class Includes(BytesFilter):
             self._left.append("ETag")
         if not keeps_time(req):
             self._left.append("Last-Modified")
-        if len(self._left) > 2:
-            req.mp_no_local_copy = 1
+        if not by_group(req):
+            req.mp_no_local_copy = 1  # (as in httpd, whatever a page is told to have)
 
     def begin(self) -> bool:
         """See `BytesFilter.begin`."""

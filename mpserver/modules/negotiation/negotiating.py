@@ -217,10 +217,11 @@ def _tell(req: Request, variants: Sequence[Variant], best: Variant) -> None:
     if plain != best.encoding and any(item.value == plain for item in accepted):
         req.mp_content_encoding = plain  # (as the client calls it)
     transparent = req.mp_method in ("GET", "HEAD") and not any(variant.body is not None for variant in variants)
-    _vary(req, ["negotiate", *varies(variants)] if transparent else varies(variants))
+    # (in the table that an internal redirect leaves as it is: Action has a script answer for the variant)
+    _vary(req, ["negotiate", *varies(variants)] if transparent else varies(variants), error=True)
     if transparent:
-        req.headers_out["TCN"] = "choice"
-        req.headers_out["Content-Location"] = encode_path(best.name)
+        req.err_headers_out["TCN"] = "choice"
+        req.err_headers_out["Content-Location"] = encode_path(best.name)
 
 
 def _vary(req: Request, names: Sequence[str], *, error: bool = False) -> None:

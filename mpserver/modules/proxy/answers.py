@@ -198,7 +198,7 @@ def shown_place(req: Request, url: str) -> str:
             part = url
             if told.startswith("/"):
                 base, rest = split_url(url)
-                part = rest if "://" in base and rest.startswith("/") else ""
+                part = rest if "://" in base and rest.startswith("/") else url
             if part[: len(told)].lower() == told.lower():
                 return sendable(req.mp_construct_url(rule.shown + part[len(told) :]))
     return url

@@ -261,6 +261,8 @@ class Exchange:
                     req.err_headers_out.add("WWW-Authenticate", value)
             return
         answers.tell(req, answer)
+        if override.on and req.mp_document and status < 400:
+            req.mp_status, req.mp_status_line = req.mp_document, None  # (the error's document does not hide the error)
 
     def write(self, data: bytes) -> None:
         """A part of the body."""

@@ -53,6 +53,7 @@ def _variables(req: Request, length: int) -> dict[bytes, bytes]:
     env = variables(req)
     if length >= 0:
         env[b"CONTENT_LENGTH"] = b"%d" % length
+        env.pop(b"HTTP_TRANSFER_ENCODING", None)
     return env
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mpserver import lazyre
 from mpserver.api import constants
+from mpserver.api.cgi_variables import server_port
 from mpserver.api.input import Input
 from mpserver.api.kept_body import KeptBody
 from mpserver.api.sent_text import as_sent
@@ -153,7 +154,7 @@ def via(req: Request, minor: int) -> str | None:
     kind = req.mp_host.server.conf[VIA]
     if kind not in ("on", "full"):
         return None
-    port = req.mp_link.connection().mp_local_addr[1]
+    port = server_port(req)
     software = f" (mpserver/{VERSION})" if kind == "full" else ""
     where = req.mp_host.name + (f":{port}" if port != (443 if req.mp_link.tls is not None else 80) else "")
     return f"1.{minor} {where}{software}"

@@ -126,7 +126,7 @@ def fixups(planning: Planning) -> Step | None:
             return DECLINED
         value = tls.variable(name)
         if value:
-            req.mp_user = value
+            req.mp_user, req.mp_ap_auth_type = value, "ClientCert"
         else:
             text = f"there is no user for the request: {name} has no value (SSLUserName)"
             req.mp_log.log(constants.APLOG_WARNING, text, module="ssl", about=req)
