@@ -16,6 +16,10 @@ class Case(NamedTuple):
     name: str
     data: bytes
     heads: int = 0
+    #: Over TLS: the host that the greeting names, and whose certificate the client has ("": none); None: not over it.
+    tls: tuple[str, str] | None = None
+    #: What the configuration calls the port, where it is not the usual one.
+    port: str = ""
 
 
 def request(

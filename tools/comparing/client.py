@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
+import ssl
 import time
 from typing import NamedTuple
 
@@ -32,14 +34,18 @@ class Exchange(NamedTuple):
     end: str
 
 
-def send(port: int, data: bytes, heads: int) -> Exchange:
+def send(port: int, data: bytes, heads: int, tls: tuple[ssl.SSLContext, str] | None = None) -> Exchange:
     """Send bytes on a connection of their own, and read until the server closes.
 
     :param heads: of so many responses, in order, bit ``i`` tells that it answers HEAD.
+    :param tls: how TLS is spoken, and with which host.
     """
     received, end = b"", "closed"
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as sock:
+        with contextlib.ExitStack() as stack:
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))
+            if tls is not None:
+                sock = stack.enter_context(tls[0].wrap_socket(sock, server_hostname=tls[1]))
             sock.sendall(data)
             deadline = time.monotonic() + PATIENCE
             while part := sock.recv(65536):
@@ -49,6 +55,8 @@ def send(port: int, data: bytes, heads: int) -> Exchange:
                     break
     except TimeoutError:
         end = "silent"
+    except ssl.SSLError:
+        end = "refused by TLS"
     except OSError as error:
         end = type(error).__name__
     return _taken_apart(received, end, heads)

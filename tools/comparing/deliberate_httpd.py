@@ -5,34 +5,14 @@ Each names what may differ, and how: patterns for all that this server says, and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from comparing.deliberate_exactly import COMPRESSED, FRAMED, OF_A_FILE, OWN_TYPE, REFRAMED, Exactly
+from comparing.deliberate_proxy import OF_PROXIES
 
-#: By the name of what differs, the patterns for ours and theirs.
-Exactly = Mapping[str, tuple[str, str]]
-
-#: The same body, framed otherwise.
-FRAMED: Exactly = {
-    "framing": ("length", "chunked"),
-    "transfer-encoding": ("", "chunked"),
-    "content-length": (r"\d+", ""),
-}
-#: The same the other way round: either server may be the sooner.
-REFRAMED: Exactly = {name: (theirs, ours) for name, (ours, theirs) in FRAMED.items()}
-#: A body that one of them has compressed.
-COMPRESSED: Exactly = {
-    **FRAMED, "body": ("(?s).*", "(?s).*"), "content-encoding": ("", "gzip"), "vary": ("", "Accept-Encoding")
-}  # fmt: skip
-#: What httpd tells of a file in its answer, where ours is a page of the server's own.
-OF_A_FILE: Exactly = {
-    "accept-ranges": ("", "bytes"), "etag": ("", '"[0-9a-f]+-[0-9a-f]+"'), "last-modified": ("", r"[A-Z].* GMT"),
-    "content-length": ("", r"\d+"),
-}  # fmt: skip
 FORBIDDEN: Exactly = {
     **OF_A_FILE,
     "status": ("HTTP/1.1 403 Forbidden", "HTTP/1.1 200 OK"),
     "body": ("a page: 403 Forbidden / Forbidden", "(?s).+"),
 }
-OWN_TYPE = "text/html; charset=iso-8859-1"
 
 #: What a listing's page is told to be.
 OF_A_LISTING: Exactly = {
@@ -52,7 +32,7 @@ OF_HTTPD: tuple[tuple[str, Exactly, str], ...] = (
         "options with signs of a section in another add to those around, as the manual says; there they take their place",
     ),
     (
-        r"^autoindex: (plain|fancy|signs): (GET|HEAD) /[a-z]+/",
+        r"^autoindex: (plain|fancy|signs|pictures and words): (GET|HEAD) /[a-z]+/",
         OF_A_LISTING,
         "listings have a page of their own, in UTF-8 (docs/programs-and-pages.md), with its length",
     ),
@@ -98,6 +78,52 @@ OF_HTTPD: tuple[tuple[str, Exactly, str], ...] = (
         "a variant has the entity tag of its file; there another one where it was chosen, without its closing quote",
     ),
     (
+        r"^negotiation: what old proxies may not keep: .* HTTP/1.0 ",
+        {"etag": (".*", ".*"), "expires": ("DATE", "")},
+        "CacheNegotiatedDocs Off keeps old proxies from what was chosen, as the manual says",
+    ),
+    (
+        r"^core: entity tags: GET /list/two.txt$",
+        {"etag": ("", '"4-[0-9a-f]+"')},
+        "FileETag with a sign: what takes away all of the others leaves nothing; there the default",
+    ),
+    (
+        r"^core: long bodies: POST /",
+        {"framing": ("length", "close")},
+        "pages of the server have their length where the connection ends, too",
+    ),
+    (
+        r"^core: ranges: GET /(style.css|a/b/deep.txt) Range: bytes=4-4,(2-2,)?0-0$",
+        {
+            "status": ("HTTP/1.1 200 OK", "HTTP/1.1 206 Partial Content"),
+            "content-length": (r"\d", r"\d+"),
+            "content-type": (r"text/\w+", r"multipart/byteranges; boundary=N"),
+            "body": ("(?s).{5,7}", "(?s).*Content-range: .*"),
+        },
+        "each range that begins before the one before it is a reversal (MaxRangeReversals)",
+    ),
+    (
+        r"^core: ranges: ",
+        {"content-length": (r"\d+", r"\d+"), "body": (r"(?s).*Content-Range: .*", r"(?s).*Content-range: .*")},
+        "parts of ranges have their fields in the usual capitals, and a longer boundary",
+    ),
+    (
+        r"^deflate: (levels|small windows): GET /big.txt Accept-Encoding: gzip$",
+        {"body": (r"(?s)\x1f\\x8b\x08\x00{5}[\x02\x04]\x03.*", r"(?s)\x1f\\x8b\x08\x00{6}\x03.*")},
+        "gzip's head says how much was compressed (RFC 1952 2.3.1: XFL)",
+    ),
+    (
+        r"^brotli: GET /big.txt Accept-Encoding: br$",
+        {"body": ("(?s).+", "(?s).+"), "content-length": (r"\d+", r"\d+"), "trace": (r"\d+", r"\d+")},
+        "versions of Brotli compress a little otherwise",
+    ),
+    (
+        r"^remoteip: the PROXY protocol: PROXY UNKNOWN ",
+        dict.fromkeys((*FRAMED, "status", "content-type", "connection"), (".*", ""))
+        | {"responses": ("1", "0"), "body": ("(?s)auth= type= user= addr=127.0.0.1 .*", "")},
+        "who says UNKNOWN is the client itself, as the protocol has it",
+    ),
+    (
         r"^mime: GET /list/one\.txt$",
         {"content-type": ("text/plain; charset=iso-8859-2", "")},
         "RemoveType takes AddType's away; there that of TypesConfig with it",
@@ -132,4 +158,5 @@ OF_HTTPD: tuple[tuple[str, Exactly, str], ...] = (
         },
         "a page is put together first, and whole bodies of up to 68 bytes are not compressed",
     ),
+    *OF_PROXIES,
 )

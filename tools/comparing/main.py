@@ -7,19 +7,21 @@ import html
 import json
 import os
 import re
+import ssl
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from comparing import applications, filters, httpd, libraries, moves, probes, rules, servers
+from comparing import applications, behind, certificates, filters, httpd, libraries, moves, probes, rules, servers
 from comparing.cases import Case, marked
 from comparing.client import Exchange, Response, send
 from comparing.deliberate import DELIBERATE
 from comparing.deliberate_applications import OF_APPLICATIONS
+from comparing.deliberate_exactly import Exactly
 from comparing.deliberate_filters import DELIBERATE as OF_FILTERS
-from comparing.deliberate_httpd import OF_HTTPD, Exactly
+from comparing.deliberate_httpd import OF_HTTPD
 from comparing.servers import Peer
 
 #: Headers that tell nothing: the time, and the server's own name.
@@ -39,6 +41,8 @@ CANNED = re.compile(r"<!DOCTYPE HTML.*?<title>(.*?)</title>.*?<h1>(.*?)</h1>", r
 LISTING = re.compile(r"<title>(Index of [^<]*)</title>.*?</h1>(.*)", re.DOTALL)
 #: What of a page is no text, and where its links lead to.
 TAG, LINK = re.compile(r"<(style|svg)\b.*?</\1>|<!--.*?-->|<[^>]*>", re.DOTALL), re.compile(r'<a\s[^>]*?href="([^"]*)"')
+#: The number of a case, in what tells of a request.
+NUMBER = re.compile(r"('HTTP_X_CASE', '|X-Case: )\d+")
 #: When a cookie ends, which depends on when it was asked for.
 COOKIE_DATE = re.compile(r"(expires=)[^;|]*", re.IGNORECASE)
 TRACEBACK = re.compile(
@@ -77,10 +81,13 @@ def all_cases() -> list[Case]:
 def normal(text: str, peer: Peer) -> str:
     """A text without what may differ: folders, ports, addresses of objects, times of today, frames of tracebacks."""
     text = text.replace(peer.inside, "ROOT").replace(str(peer.port), "PORT")
+    for name, number in peer.behind.items():
+        text = text.replace(str(number), name)
     text = re.sub(r"0x[0-9a-f]{6,}", "0x", text)
     text = re.sub(r"('REMOTE_PORT', '|boundary=|--)(?:[0-9a-f]{16,}|\d+)", r"\1N", text)
     text = re.sub(r"(mpserver|Apache)/[^']*Python/[\d.]*", "SOFTWARE", text)
-    text = re.sub(r"('HTTP_X_CASE', ')\d+", r"\1N", text)
+    text = NUMBER.sub(r"\1N", text)
+    text = re.sub(r'\b(nonce=")[^"]*', r"\1N", text)
     text = re.sub(r"('PATH', ')[^']*", r"\1PATHS", text)
     return TRACEBACK.sub(r"\1 ... ", text)
 
@@ -136,16 +143,18 @@ def traces(peer: Peer) -> dict[int, str]:
     return {number: "\n".join(lines) for number, lines in found.items()}
 
 
-def ask(peer: Peer, cases: list[Case]) -> Answers:
-    """Send all requests, one after another."""
+def ask(peer: Peer, cases: list[Case], clients: Mapping[str, ssl.SSLContext]) -> Answers:
+    """Send all requests, one after another; ``clients`` speak TLS, by whose certificate they have."""
     answers, kept = [], {}
     for number, case in enumerate(cases):
         for attempt in range(ATTEMPTS[peer.name]):
             if attempt:
                 time.sleep(0.5)  # its process crashed: another one is on its way
             kept[number] = number + attempt * ATTEMPT
-            exchange = send(peer.port, marked(case.data, kept[number]), case.heads)
-            if exchange.responses:
+            port = peer.behind[case.port] if case.port else peer.port
+            tls = None if case.tls is None else (clients[case.tls[1]], case.tls[0])
+            exchange = send(port, marked(case.data, kept[number]), case.heads, tls)
+            if exchange.responses or exchange.end == "refused by TLS":
                 break
         answers.append(facts(exchange, peer))
     before = ""
@@ -199,7 +208,8 @@ def read(file: Path, cases: list[Case]) -> Answers:
     missing = [case for case in cases if title(case) not in known]
     if missing:
         raise SystemExit(f"{file} knows nothing of {title(missing[0])}: save the peer's answers anew")
-    return [known[title(case)] for case in cases]
+    # (the numbers of the cases were other ones)
+    return [{name: NUMBER.sub(r"\1N", text) for name, text in known[title(case)].items()} for case in cases]
 
 
 def write(file: Path, cases: list[Case], answers: Answers) -> None:
@@ -255,10 +265,26 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Compare; 1 if something differs that is not deliberate."""
     options = arguments()
-    ground = httpd.ground() if options.httpd else servers.APPLICATIONS
-    cases = [case for case in (httpd.cases() if options.httpd else all_cases()) if re.search(options.only, title(case))]
+    if not options.httpd:
+        return compare(options, servers.APPLICATIONS)
+    made = certificates.make()
+    if made is None:
+        print("There is no openssl: nothing is compared over TLS.")
+        with behind.servers({}) as ports:
+            return compare(options, httpd.ground(ports, {}))
+    with behind.servers(made.behind) as ports:
+        return compare(options, httpd.ground(ports, made.files), made.clients)
+
+
+def compare(
+    options: argparse.Namespace, ground: servers.Ground, clients: Mapping[str, ssl.SSLContext] | None = None
+) -> int:
+    """Compare what both say of a ground; ``clients`` speak TLS, by whose certificate they have."""
+    every = httpd.cases(with_tls=clients is not None) if options.httpd else all_cases()
+    cases = [case for case in every if re.search(options.only, title(case))]
+    clients = clients or {}
     with servers.mpserver(options.python, options.backend, ground) as peer:
-        ours = ask(peer, cases)
+        ours = ask(peer, cases, clients)
         if options.ours:
             for case, answer in zip(cases, ours, strict=True):
                 print(title(case), *(f"    {name}: {text}" for name, text in answer.items()), sep="\n")
@@ -271,7 +297,7 @@ def main() -> int:
         with servers.apache(
             options.apache, folder, inside, options.modules, options.user, options.group, ground
         ) as peer:
-            theirs = ask(peer, cases)
+            theirs = ask(peer, cases, clients)
     if options.save is not None:
         write(options.save, cases, theirs)
     return report(cases, ours, theirs, show_deliberate=options.deliberate)
@@ -286,7 +312,7 @@ def report(cases: list[Case], ours: Answers, theirs: Answers, *, show_deliberate
         if not found:
             continue
         why = reason(case, found)
-        if why is None and other["responses"] == "0":
+        if why is None and other["responses"] == "0" and not case.port:
             why = CRASH
         if why is None and same_error(found):
             why = WORDS

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,11 +22,17 @@ PATIENCE = 60.0
 
 
 class Ground(NamedTuple):
-    """What both serve: a folder, whose ``www`` and ``lib`` and single files they get; the configuration; the modules."""
+    """What both serve: a folder, whose ``www`` and ``lib`` and single files they get; the configuration; the modules.
+
+    ``behind``: the ports of servers behind both, by the names that the configuration has for them. ``files``: more of
+    these.
+    """
 
     folder: Path
     conf: str
     modules: tuple[str, ...]
+    behind: Mapping[str, int] = {}
+    files: Mapping[str, bytes] = {}
 
 
 SITE = TOOLS / "compare_site"
@@ -47,6 +53,8 @@ class Peer(NamedTuple):
     port: int
     folder: Path
     inside: str
+    #: The ports of servers behind it, by their names.
+    behind: Mapping[str, int] = {}
 
     def trace(self) -> str:
         """What the handlers wrote down, one line each: the case, a bar, the text."""
@@ -76,6 +84,9 @@ def lay_out(folder: Path, ground: Ground) -> None:
     for path in ground.folder.iterdir():
         if path.is_file():
             shutil.copy(path, folder / path.name)
+    for name, content in ground.files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
     for name in ("run", "logs", "trace"):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir(parents=True)
@@ -93,7 +104,8 @@ def configure(folder: Path, inside: str, port: int, prelude: str, ground: Ground
     """Write the server's configuration: definitions, what only it needs, the site's."""
     conf = folder / "httpd.conf"
     prelude += "\n" * (24 - prelude.count("\n"))  # the site's lines have equal numbers then
-    conf.write_text(f'Define ROOT "{inside}"\nDefine PORT {port}\n{prelude}\n{ground.conf}')
+    defined = "".join(f"Define {name} {number}\n" for name, number in ground.behind.items())
+    conf.write_text(f'Define ROOT "{inside}"\nDefine PORT {port}\n{prelude}\n{defined}{ground.conf}')
     return conf
 
 
@@ -130,7 +142,7 @@ def apache(
         prelude += f"User {user}\nGroup {group}\n"
     configure(folder, inside, port, prelude, ground)
     with _running(shlex.split(command.replace("{conf}", f"{inside}/httpd.conf")), folder, port):
-        yield Peer("apache", port, folder, inside)
+        yield Peer("apache", port, folder, inside, ground.behind)
 
 
 @contextlib.contextmanager
@@ -150,7 +162,7 @@ def mpserver(python: str, backend: str, ground: Ground) -> Iterator[Peer]:
         conf = configure(folder, name, port, prelude, ground)
         command = [python, "-m", "mpserver", "-DFOREGROUND", "-f", str(conf)]
         with _running(command, folder, port):
-            yield Peer("mpserver", port, folder, name)
+            yield Peer("mpserver", port, folder, name, ground.behind)
 
 
 @contextlib.contextmanager
@@ -158,7 +170,7 @@ def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
     with (folder / "logs" / "console").open("wb") as console:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT, cwd=TOOLS.parent,
-            start_new_session=True,
+            start_new_session=True, env={**os.environ, "TOLD": "by the starter"},
         )  # fmt: skip
     pid_file = folder / "run" / "httpd.pid"
     try:
