@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 
 import pytest
 
@@ -11,7 +12,7 @@ from conftest import StartServer
 from support.processes import descendants, open_files
 from support.server import EACH_IN_BOTH, Server
 from support.traffic import RESET
-from support.waiting import quickest, wait_for
+from support.waiting import wait_for
 
 CONF = """
 PythonPath "sys.path+['${WWW}']"
@@ -60,7 +61,7 @@ def test_descriptors_are_back_soon(server: Server, path: str) -> None:
     def is_over() -> bool:
         return all(count <= before.get(pid, 0) for pid, count in opened(server).items())
 
-    def leave(reset: bool, reads: bool, kept: bool) -> None:
+    def leave(reset: bool, reads: bool, kept: bool) -> float:
         head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{'' if kept else 'Connection: close'}\r\n"
         with contextlib.ExitStack() as clients:
             for _ in range(COUNT):
@@ -71,9 +72,14 @@ def test_descriptors_are_back_soon(server: Server, path: str) -> None:
                 if reads:  # (the next is not served before this one leaves)
                     assert sock.recv(1000).startswith(b"HTTP/1.1 200 ")
                     sock.close()
+        began = time.monotonic()  # (all have left)
         wait_for(is_over, f"{before}, and not {opened(server)}")
+        took = time.monotonic() - began
         before.update(opened(server))
+        return took
 
     for way in WAYS:
-        took = quickest(lambda way=way: leave(*way), SOON)  # type: ignore[misc]
+        took = [leave(*way)]
+        while took[-1] >= SOON and len(took) < 10:  # (others may use the machine)
+            took.append(leave(*way))
         assert took[-1] < SOON, (way, took)
