@@ -128,7 +128,7 @@ def test_when_files_may_be_looked_at_again(ask: Ask, tmp_path: Path, status: str
     path.write_text(status)
     os.utime(path, (time.time() - age,) * 2)
     assert store.is_due() is due
-    req = ask(kind="FileSession")
+    req = ask(kind="FileSession", options={"mod_python.file_session.cleanup_time_limit": "60"})
     Session.FileSession(req).delete_expired()
     assert left(store) == (0 if due else 2)
     assert any("not yet" in text for text, _ in req.logged) is not due
