@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+import os
 import signal
 import socket
 import sys
@@ -22,7 +23,7 @@ from mpserver.phases.plan import InterpreterId
 from mpserver.phases.plan_compiler import identify
 from mpserver.routing.router import Router
 from mpserver.routing.worker_commands import WorkerCommands
-from mpserver.system import subinterpreters
+from mpserver.system import heaps, subinterpreters
 from mpserver.system.listeners import turn_away
 from mpserver.system.signals import STACKS, SignalQueue
 from mpserver.typing import TYPE_CHECKING
@@ -108,6 +109,7 @@ class Worker:
         for its in facts.started(self.start.configuration):
             self.router.pool.use(InterpreterId(*its))
         self._serves = True
+        self.router.loop.watch(heaps.GivingBack(os.environ))
         self.router.accepting.listen()
         self._scoreboard_entry.state(IDLE)
         try:

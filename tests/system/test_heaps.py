@@ -65,6 +65,51 @@ def test_how_many_there_are(told: dict[str, str], does: bool, most: int) -> None
     assert found == most
 
 
+#: What is free lies between blocks that are in use. The memory is printed before it is time, and after that without and
+#: with some work, in pages; and how long that was to come.
+SCATTERED = """
+import os, time
+from mpserver.system import heaps
+
+def pages():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1])
+
+kept = [bytes(20_000) for _ in range(2000)]
+last = bytes(20_000)
+heaps.WORK = 0.1
+giving = heaps.GivingBack(os.environ)
+wait = giving.deadline - time.monotonic()
+kept[:] = [block for number, block in enumerate(kept) if not number % 20]
+before = pages()
+giving.expire(time.monotonic())
+early = pages()
+until = time.process_time() + heaps.WORK
+while time.process_time() < until:
+    pass
+giving.expire(time.monotonic())
+print(before, early, pages(), wait)
+"""
+
+
+@pytest.mark.parametrize(("told", "gives"), [({}, True), ({"MALLOC_ARENA_MAX": "8"}, False)])
+def test_what_is_free_is_given_back(told: dict[str, str], gives: bool) -> None:
+    """By a process that works, unless the environment tells the library what to do."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCATTERED],
+        env={**os.environ, "PYTHONPATH": str(PROJECT), **told},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    before, early, late, wait = map(float, done.stdout.split())
+    freed = 25 << 20 >> 12 if gives else 0
+    assert abs(before - early) < 100
+    assert before - late > freed - 100
+    assert gives or abs(before - late) < 100
+    assert wait == pytest.approx(heaps.EVERY if gives else float("inf"), abs=5.0)
+
+
 def unknown(_name: str) -> str:
     """What says of a name that it is none."""
     raise ValueError("unrecognized configuration name")
@@ -77,4 +122,5 @@ def test_another_library(monkeypatch: pytest.MonkeyPatch, confstr: Callable[[str
     monkeypatch.setattr(ctypes, "CDLL", asked.append)
     monkeypatch.setattr(os, "confstr", confstr)
     assert not heaps.share({})
+    assert heaps.GivingBack({}).deadline == float("inf")
     assert not asked
