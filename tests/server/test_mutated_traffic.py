@@ -23,6 +23,7 @@ import pytest
 from fuzzing import engine
 
 from conftest import StartServer
+from mpserver.system import heaps
 from support.certificates import Authority
 from support.processes import descendants, describe
 from support.server import BACKENDS, Server
@@ -48,6 +49,8 @@ EACH, ONCE = 40, 60
 #: For so many seconds at most each interpreter of each worker is asked for everything before: it loads the code of what
 #: it has not met yet, and plans that, once (docs/limits.md).
 MEETING = 600.0
+#: After so many seconds without traffic each worker has given back what is free in its heaps.
+SETTLED = heaps.EVERY + 5.0
 #: The longest request, in bytes.
 LONGEST = 60_000
 #: How long a client waits for an answer, in seconds: many requests have none, for they are not whole.
@@ -497,7 +500,7 @@ def test_nothing_dies_fails_or_grows(start_server: StartServer, authority: Autho
             warm_up(server, warm)
         told = running
         workers = sorted(worker.pid for worker in server.workers())
-        before, begun_before = lowest(server, 5.0), interpreters(server)
+        before, begun_before = lowest(server, SETTLED), interpreters(server)
         open_before = sum(descriptors(server).values())
         with clients(server, tls.port) as running:
             time.sleep(LONG * (1 - WARM))
@@ -521,7 +524,7 @@ def test_nothing_dies_fails_or_grows(start_server: StartServer, authority: Autho
             lambda: sum(descriptors(server).values()) <= most,
             f"{most} descriptors to be left, from {open_before}: {descriptors(server)}",
         )
-        after = lowest(server, 10.0)
+        after = lowest(server, SETTLED)
         print(f"{mpm}: {before >> 20} MiB after {WARM:.0%} of the time, {after >> 20} MiB at the end")
         assert after - before < GROWTH + OF_EACH * begun, (
             f"{summary}: {before} bytes have become {after}, {begun} begun"
