@@ -9,6 +9,9 @@ import time
 from array import array
 from collections.abc import MutableMapping, Sequence
 
+#: How long what is told once may wait for a service manager whose queue is full, in seconds.
+PATIENCE = 1.0
+
 
 class Notifier:
     """Sends states to the socket that NOTIFY_SOCKET named; does nothing where there is none."""
@@ -42,34 +45,36 @@ class Notifier:
 
     def ready(self) -> None:
         """Start-up or a reload is complete."""
-        self._send("READY=1", f"MAINPID={os.getpid()}")
+        self._send("READY=1", f"MAINPID={os.getpid()}", patience=PATIENCE)
 
     def reloading(self) -> None:
         """The configuration is being read again; `ready` ends it."""
-        self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+        self._send(
+            "RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}", patience=PATIENCE
+        )
 
     def stopping(self) -> None:
         """The server shuts down."""
-        self._send("STOPPING=1")
+        self._send("STOPPING=1", patience=PATIENCE)
 
     def succeeded(self, pid: int) -> None:
         """Another process is the service's main one from now on, and speaks for it; we are silent."""
-        self._send(f"MAINPID={pid}")
+        self._send(f"MAINPID={pid}", patience=PATIENCE)
         self._address = None
 
     def store(self, name: str, fds: Sequence[int]) -> None:
         """Have descriptors kept, and passed to the next start by this name."""
-        self._send("FDSTORE=1", f"FDNAME={name}", "FDPOLL=0", fds=fds)
+        self._send("FDSTORE=1", f"FDNAME={name}", "FDPOLL=0", fds=fds, patience=PATIENCE)
 
     def forget(self, name: str) -> None:
         """Have those of a name kept no more."""
-        self._send("FDSTOREREMOVE=1", f"FDNAME={name}")
+        self._send("FDSTOREREMOVE=1", f"FDNAME={name}", patience=PATIENCE)
 
     def settle(self) -> None:
         """Wait until the manager has done what it was told, a second at most (``BARRIER=1``)."""
         reader, writer = os.pipe2(os.O_CLOEXEC)
         try:
-            self._send("BARRIER=1", fds=[writer])
+            self._send("BARRIER=1", fds=[writer], patience=PATIENCE)
         finally:
             os.close(writer)
         poll = select.poll()
@@ -91,19 +96,22 @@ class Notifier:
     def status(self, text: str) -> None:
         """A line for ``systemctl status``; sent when it differs from the last one."""
         text = " ".join(text.split("\n"))
-        if text != self._status:
+        if text != self._status and self._send(f"STATUS={text}"):
             self._status = text
-            self._send(f"STATUS={text}")
 
-    def _send(self, *lines: str, fds: Sequence[int] = ()) -> None:
+    def _send(self, *lines: str, fds: Sequence[int] = (), patience: float = 0.0) -> bool:
+        """Tell something. :returns: whether that was done.
+
+        :param patience: how long the manager may take to have room for it, in seconds.
+        """
         if not self._address:
-            return
+            return False
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
-                out.setblocking(False)
+                out.settimeout(patience)
                 data = "\n".join(lines).encode("utf-8", "replace")
                 rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", fds))] if fds else []
                 out.sendmsg([data], rights, 0, self._address)  # (`socket.send_fds` forgets the address)
         except OSError:
-            # The service manager is gone or busy: serving goes on without it.
-            pass
+            return False  # The service manager is gone or busy: serving goes on without it.
+        return True

@@ -1,7 +1,9 @@
 """What systemd is told: the datagrams of sd_notify(3)."""
 
+import contextlib
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,6 +46,37 @@ def test_a_status_is_told_when_it_changes(listener: Heard) -> None:
     for text in ("5 workers", "5 workers", "4 workers"):
         notifier.status(text)
     assert [received(), received()] == ["STATUS=5 workers", "STATUS=4 workers"]
+
+
+def test_a_busy_manager_misses_nothing_that_is_told_once(listener: Heard) -> None:
+    name, received = listener
+    notifier = Notifier(name)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                other.sendto(b"WATCHDOG=1", "\0" + name[1:] if name[0] == "@" else name)
+    notifier.alive()
+    notifier.status("5 workers")
+    told = threading.Thread(target=notifier.succeeded, args=(4711,))
+    told.start()
+    told.join(0.2)  # (it waits for room)
+    heard = ""
+    while not heard.startswith("MAINPID"):
+        heard = received()
+        assert not heard.startswith("STATUS")
+    told.join()
+    assert heard == "MAINPID=4711"
+
+
+def test_a_status_that_did_not_arrive_is_told_again(listener: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, received = listener
+    notifier = Notifier(name)
+    with monkeypatch.context() as full:
+        full.setattr(socket.socket, "sendmsg", lambda *_args: (_ for _ in ()).throw(BlockingIOError()))
+        notifier.status("5 workers")
+    notifier.status("5 workers")
+    assert received() == "STATUS=5 workers"
 
 
 def test_a_text_of_the_configuration_may_hold_any_bytes(listener: Heard) -> None:
