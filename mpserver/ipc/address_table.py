@@ -2,7 +2,8 @@
 
 A connection that counts has a place there from its acceptance to its end, wherever it goes meanwhile: the place travels
 with it (`mpserver.ipc.messages.Message.place`). A worker's router alone gives places of its worker, so there are no
-locks; whoever ends the connection empties its place. Where a worker ends, its places are empty.
+locks; whoever ends the connection empties its place. Where a worker ends, its places are empty; and so is that of a
+connection which is on its way to another worker, for that may end before it has taken it.
 
 The table is in the scoreboard's memory file::
 

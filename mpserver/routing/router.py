@@ -226,17 +226,20 @@ class Router(Refusals):
         connection.rope = -1
         busy = self.pool.busy(interpreter_id)
         stays = connection.passed or connection.luggage
-        if busy is None or stays or not self._siblings.pass_on(busy, message, self.loop.now):
-            interp = self.pool.use(interpreter_id)
-            if not stays and self._siblings.pass_while_it_starts(interp, message, self.loop.now):
-                return
-            if self.pool.is_full(interp):
-                full = f"{self.pool.queue} requests wait for interpreter '{interp.name}' (PythonInterpQueue)"
-                self._answer(message, Unavailable(full, FULL_FOR, request_line(message)))
-                return
-            interp.hand_over(message)
-            if not connection.served and not connection.passed:
-                self._leases.went(interp)
+        if busy is not None and not stays and self._siblings.pass_on(busy, message, self.loop.now):
+            self.forget(message)  # (it counts where it is taken; if it is lost on its way, nowhere)
+            return
+        interp = self.pool.use(interpreter_id)
+        if not stays and self._siblings.pass_while_it_starts(interp, message, self.loop.now):
+            self.forget(message)
+            return
+        if self.pool.is_full(interp):
+            full = f"{self.pool.queue} requests wait for interpreter '{interp.name}' (PythonInterpQueue)"
+            self._answer(message, Unavailable(full, FULL_FOR, request_line(message)))
+            return
+        interp.hand_over(message)
+        if not connection.served and not connection.passed:
+            self._leases.went(interp)
 
     def take(self, message: messages.Message) -> None:
         """A connection from another worker, or one of ours that nobody took."""
@@ -287,7 +290,7 @@ class Router(Refusals):
         self._forwarding.go_on(message)
 
     def forget(self, message: messages.Message) -> None:
-        """A connection is closed already."""
+        """A connection is closed already, or another worker's."""
         if message.place:
             self.addresses.leave(message.place, message.number)
 

@@ -8,13 +8,15 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import pytest
 
 from conftest import StartServer
 from support.certificates import Authority
-from support.server import EACH_IN_BOTH, Port, Server, receive_all, receive_until
+from support.server import BACKENDS, EACH_IN_BOTH, Port, Server, receive_all, receive_until
 from support.tls import HTTPS, Client, at_port
 from support.waiting import PATIENCE, wait_for
 
@@ -225,6 +227,56 @@ def test_after_a_crash_those_that_ended_do_not_count(site: Site) -> None:
     sock.sendall(GET % b"/app?crash")
     receive_all(sock)
     site.fill(address, lambda: site.ask(address, b"/app"))
+
+
+@pytest.mark.parametrize("kind", sorted({*BACKENDS} - {"process"}))
+def test_those_that_are_lost_on_their_way_do_not_count(start_server: StartServer, kind: str) -> None:
+    """Passed on to a worker that ends before it has taken them."""
+    conf = CONF.partition("RemoteIPHeader")[0] + CONF[CONF.index("<Location") :]
+    server = start_server(conf, {"app.py": APP}, mode="foreground", backend=kind, mpm="prefork", workers=2)
+    with contextlib.ExitStack() as open_ones:
+
+        def ask(address: str, path: bytes) -> socket.socket:
+            sock = socket.create_connection(("127.0.0.1", server.port), PATIENCE, (address, 0))
+            sock.sendall(GET % path)
+            return open_ones.enter_context(sock)
+
+        waiting = ask("127.0.3.1", b"/app?wait")
+        busy = wait_for(lambda: having(server, waiting), "a worker to have a request")
+        (other,) = [worker for worker in server.workers() if worker != busy]
+        other.suspend()
+        lost = ask("127.0.3.2", b"/app")
+        wait_for(lambda: is_accepted(lost) and not having(server, lost), "a connection to be passed on")
+        other.kill()
+        with contextlib.suppress(ConnectionError):
+            assert lost.recv(65536) == b""
+        (server.www / "app.py.go on").touch()
+        assert b"served" in waiting.recv(65536)
+
+        def is_let_in() -> bool:
+            try:
+                return b"served" in ask("127.0.3.2", b"/app").recv(65536)
+            except ConnectionError:
+                return False
+
+        for _ in range(MOST):
+            wait_for(is_let_in, "a connection to be let in")
+
+
+def having(server: Server, sock: socket.socket) -> psutil.Process | None:
+    """The worker that has a connection."""
+    client = sock.getsockname()
+    for worker in server.workers():
+        if any(client == tuple(found.raddr or ()) for found in worker.net_connections("tcp")):
+            return worker
+    return None
+
+
+def is_accepted(sock: socket.socket) -> bool:
+    """Whether a connection of a client has been accepted: the server's end of it has an inode, and a row of its own."""
+    client, server = (f":{end[1]:04X}" for end in (sock.getsockname(), sock.getpeername()))
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(row[1].endswith(server) and row[2].endswith(client) and row[9] != "0" for row in rows)
 
 
 def test_those_that_outlive_their_worker_count(site: Site) -> None:
