@@ -267,7 +267,7 @@ def having(server: Server, sock: socket.socket) -> psutil.Process | None:
     """The worker that has a connection."""
     client = sock.getsockname()
     for worker in server.workers():
-        if any(client == tuple(found.raddr or ()) for found in worker.net_connections("tcp")):
+        if any(client == tuple(found.raddr) for found in worker.net_connections("tcp")):
             return worker
     return None
 

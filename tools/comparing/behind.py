@@ -123,8 +123,9 @@ def _serve_fcgi(sock: socket.socket, file: BinaryIO) -> None:
         "broken": "no header at all\r\n\r\n",
         "nothing": "",
     }.get(told.get("REQUEST_URI", "").rpartition("/")[2], f"Content-Type: text/plain\r\n\r\n{text}").encode("latin-1")
-    for kind, data in ((6, says), (6, b""), (3, b"\0" * 8)):
-        sock.sendall(struct.pack(">BBHHBx", 1, kind, 1, len(data), 0) + data)
+    records = ((6, says), (6, b""), (3, b"\0" * 8))
+    # (at once: whether an answer is over with its head decides on its framing)
+    sock.sendall(b"".join(struct.pack(">BBHHBx", 1, kind, 1, len(data), 0) + data for kind, data in records))
 
 
 def _pairs(data: bytes) -> dict[str, str]:
