@@ -154,10 +154,7 @@ class Mount:
         if self._name is None or self._made_of is None:
             return ""
         named = named_objects.parse(self._name)
-        known = [
-            name for name, found in self._made_of[0].module.__dict__.items() if callable(found) and name[:1] != "_"
-        ]
-        usual = next((name for name in (USUAL, "app") if name in known), "")
+        known, usual = named_objects.known(self._made_of[0].module)
         shown = f"{named.module}::{{}}".format
         asked = alike.asked(named.path or USUAL, known, shown=shown)
         return asked or alike.question(shown(usual) if usual else "")

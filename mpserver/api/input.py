@@ -197,13 +197,7 @@ class Input:
         self.keep(kept)
         self.invite()
         while not self._decoder.done and kept.size <= most:
-            self.received = True
-            try:
-                data = self._source.receive()
-            except ClientGone:
-                self.fail(400)
-                raise
-            self.take_in(data)
+            self.take_in(self._receive())
         return self._decoder.done
 
     @property
@@ -246,6 +240,15 @@ class Input:
         self.broken = status
         self._source.keep_alive = False
 
+    def _receive(self) -> bytes:
+        """Wait for what comes next from the client. :raises ClientGone: it left, or sent nothing for too long."""
+        self.received = True
+        try:
+            return self._source.receive()
+        except ClientGone:
+            self.fail(400)
+            raise
+
     def _more(self) -> bool:
         """Wait for more of the body; False at its end."""
         if self._dropped:
@@ -260,12 +263,7 @@ class Input:
         if self.broken:
             raise ClientGone("Client read error (the body is not well-formed)")
         self.invite()
-        self.received = True
-        try:
-            data = self._source.receive()
-        except ClientGone:
-            self.fail(400)
-            raise
+        data = self._receive()
         try:
             self._take(data)
         except RequestError as error:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from mpserver.typing import NamedTuple
+from mpserver.typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 #: What the object is called where it has no other name.
 USUAL = "application"
+#: The names that it has most often, in the order in which they are looked for.
+OFTEN = (USUAL, "app")
 
 
 class NamedObject(NamedTuple):
@@ -26,3 +31,9 @@ def parse(text: str) -> NamedObject:
     module, _, path = text.partition(separator)
     made = path.strip().removesuffix("()")
     return NamedObject(module.strip(), made, made != path.strip())
+
+
+def known(module: ModuleType) -> tuple[list[str], str]:
+    """The names of what can be called in a module; and the first of `OFTEN` among them, "" where none is."""
+    names = [name for name, found in vars(module).items() if callable(found) and name[:1] != "_"]
+    return names, next((name for name in OFTEN if name in names), "")

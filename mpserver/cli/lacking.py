@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from types import ModuleType
 
 from mpserver import alike
+from mpserver.api import named_objects
+from mpserver.api.named_objects import USUAL
 
 
 def lacking(name: str, module: ModuleType, objects: Iterable[str]) -> str:
@@ -33,8 +35,7 @@ def _is_there(module: ModuleType, path: str) -> bool:
 
 
 def _told(name: str, module: ModuleType, path: str) -> str:
-    known = [key for key, found in vars(module).items() if callable(found) and key[:1] != "_"]
-    usual = next((key for key in ("application", "app") if key in known), "") if path == "application" else ""
-    meant = alike.nearest(path, known) or usual
+    known, usual = named_objects.known(module)
+    meant = alike.nearest(path, known) or (usual if path == USUAL else "")
     remedy = alike.question(f"{name}::{meant}", "; ") if meant else "; define it there, or name another one"
     return f"{name}::{path} is not there: {getattr(module, '__file__', None) or name} has no such object{remedy}"

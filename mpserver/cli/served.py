@@ -21,8 +21,6 @@ from mpserver.errors import UsageError
 from mpserver.system import own_imports
 from mpserver.typing import NamedTuple
 
-#: What an application is called where nobody says, in the order in which these are tried.
-OBJECTS = ("application", "app")
 #: So many addresses are shown at most.
 _SHOWN = 12
 #: How long loading may take, in seconds.
@@ -158,7 +156,7 @@ def defined(tree: ast.Module | None) -> Iterator[str]:
 
 def _object(tree: ast.Module | None) -> str:
     names = set(defined(tree))
-    return next((name for name in OBJECTS if name in names), OBJECTS[0])
+    return next((name for name in named_objects.OFTEN if name in names), named_objects.OFTEN[0])
 
 
 def _test(folder: str, module: str, path: str = "", text: str = "") -> None:
@@ -188,7 +186,7 @@ def _lacking(module: str, path: str, names: list[str], text: str) -> str:
     shown = f": it has {', '.join(names[:12])}" if names else ""
     meant = alike.asked(path.partition(".")[0], names, "; ", shown=lambda found: f"{module}:{found}")
     remedy = meant or "; write module:object, or module:make() for a factory"
-    wanted = f"'{path}'" if ":" in text else " or ".join(f"'{name}'" for name in OBJECTS)
+    wanted = f"'{path}'" if ":" in text else " or ".join(f"'{name}'" for name in named_objects.OFTEN)
     return f"{module} has no {wanted}{shown}{remedy}"
 
 
@@ -214,7 +212,7 @@ def _python(path: str) -> Served:
     if "handler" in names:
         _test(folder, module, "handler", f"{module}:handler")
         return Served(f"The handler {path}", _handler(folder, module))
-    if names & set(OBJECTS):
+    if names & set(named_objects.OFTEN):
         return _wsgi(module, folder)
     if not module.isidentifier():
         raise UsageError(f"{path} can't be imported by that name: rename it")

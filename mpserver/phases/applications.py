@@ -91,7 +91,7 @@ def _objects(conf: Conf, phase: str, spec: python.HandlerSpec) -> Iterator[list[
     """What each of the modules of a handler (`_modules`) has to have."""
     path = spec.handler.partition("::")[2] or phase.removeprefix("Python").lower()
     yield [] if spec.silent else [path]
-    yield [named_objects.parse(python.options(conf).get(WSGI_APPLICATION, "")).path or "application"]
+    yield [named_objects.parse(python.options(conf).get(WSGI_APPLICATION, "")).path or named_objects.USUAL]
 
 
 #: What is noted of an interpreter where a scope says it: not to be loaded before a fork (PythonInterpPreload Off), and
